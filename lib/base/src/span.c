@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: ISC */
+#include <tarn/span.h>
+
+struct tarn_span tarn_span_str(const char *str) {
+    return (struct tarn_span){(const uint8_t *)str, __builtin_strlen(str)};
+}
+
+bool tarn_span_equal(struct tarn_span a, struct tarn_span b) {
+    return a.len == b.len && (a.len == 0 || __builtin_memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static uint8_t lower(uint8_t c) {
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
+}
+
+bool tarn_span_equal_nocase(struct tarn_span a, struct tarn_span b) {
+    if (a.len != b.len)
+        return false;
+    for (size_t i = 0; i < a.len; i++)
+        if (lower(a.ptr[i]) != lower(b.ptr[i]))
+            return false;
+    return true;
+}
+
+bool tarn_span_starts(struct tarn_span s, struct tarn_span prefix) {
+    return s.len >= prefix.len && tarn_span_equal(tarn_span_first(s, prefix.len), prefix);
+}
+
+bool tarn_span_ends(struct tarn_span s, struct tarn_span suffix) {
+    return s.len >= suffix.len
+           && tarn_span_equal((struct tarn_span){s.ptr + (s.len - suffix.len), suffix.len}, suffix);
+}
+
+int tarn_span_compare(struct tarn_span a, struct tarn_span b) {
+    size_t n = TARN_MIN(a.len, b.len);
+    int order = n ? __builtin_memcmp(a.ptr, b.ptr, n) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+bool tarn_span_find(struct tarn_span s, uint8_t byte, size_t *index) {
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] == byte) {
+            *index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool tarn_span_split(struct tarn_span *s, uint8_t byte, struct tarn_span *head) {
+    size_t i;
+    if (!tarn_span_find(*s, byte, &i)) {
+        *head = *s;
+        *s = TARN_SPAN_EMPTY;
+        return false;
+    }
+    *head = (struct tarn_span){s->ptr, i};
+    *s = (struct tarn_span){s->ptr + i + 1, s->len - i - 1};
+    return true;
+}
+
+static bool in_set(uint8_t c, const char *set) {
+    for (; *set; set++)
+        if ((uint8_t)*set == c)
+            return true;
+    return false;
+}
+
+struct tarn_span tarn_span_trim(struct tarn_span s, const char *set) {
+    while (s.len && in_set(s.ptr[0], set)) {
+        s.ptr++;
+        s.len--;
+    }
+    while (s.len && in_set(s.ptr[s.len - 1], set))
+        s.len--;
+    return s;
+}
+
+static int digit_value(uint8_t c, unsigned base) {
+    int v = c >= '0' && c <= '9'   ? c - '0'
+            : c >= 'a' && c <= 'f' ? c - 'a' + 10
+            : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                   : -1;
+    return v < (int)base ? v : -1;
+}
+
+static bool parse_number(struct tarn_span s, unsigned base, uint64_t max, uint64_t *out) {
+    uint64_t v = 0;
+    if (s.len == 0)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        int d = digit_value(s.ptr[i], base);
+        if (d < 0 || (uint64_t)d > max || v > (max - (uint64_t)d) / base)
+            return false;
+        v = v * base + (uint64_t)d;
+    }
+    *out = v;
+    return true;
+}
+
+bool tarn_span_parse_dec(struct tarn_span s, uint64_t max, uint64_t *out) {
+    return parse_number(s, 10, max, out);
+}
+
+bool tarn_span_parse_hex(struct tarn_span s, uint64_t max, uint64_t *out) {
+    return parse_number(s, 16, max, out);
+}
+
+size_t tarn_bytes_copy(struct tarn_bytes dst, struct tarn_span src) {
+    size_t n = TARN_MIN(dst.len, src.len);
+    if (n)
+        __builtin_memcpy(dst.ptr, src.ptr, n);
+    return n;
+}
+
+size_t tarn_bytes_move(struct tarn_bytes dst, struct tarn_span src) {
+    size_t n = TARN_MIN(dst.len, src.len);
+    if (n)
+        __builtin_memmove(dst.ptr, src.ptr, n);
+    return n;
+}
+
+void tarn_bytes_fill(struct tarn_bytes dst, uint8_t byte) {
+    if (dst.len)
+        __builtin_memset(dst.ptr, byte, dst.len);
+}
+
+void tarn_bytes_wipe(struct tarn_bytes dst) {
+    tarn_bytes_fill(dst, 0);
+    __asm__ volatile("" : : "r"(dst.ptr) : "memory");
+}
