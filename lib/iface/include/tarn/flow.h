@@ -10,6 +10,7 @@
 #ifndef TARN_FLOW_H
 #define TARN_FLOW_H
 
+#include <tarn/datagram.h>
 #include <tarn/err.h>
 #include <tarn/ip_addr.h>
 #include <tarn/pkt.h>
@@ -123,6 +124,9 @@ struct tarn_net_ops {
     /* Starts at once; CONNECTED or FAILED follows. */
     enum tarn_err (*connect)(struct tarn_net *net, const struct tarn_endpoint *remote,
                              struct tarn_flow **out);
+    /* An endpoint for datagrams. TARN_LIMIT: the port is taken, or no room. Optional (NULL). */
+    enum tarn_err (*datagram)(struct tarn_net *net, const struct tarn_datagram_config *config,
+                              struct tarn_datagram **out);
 };
 struct tarn_net {
     const struct tarn_net_ops *ops;
@@ -136,6 +140,11 @@ static inline TARN_MUST_USE enum tarn_err tarn_net_listen(struct tarn_net *net,
 static inline TARN_MUST_USE enum tarn_err
 tarn_net_connect(struct tarn_net *net, const struct tarn_endpoint *remote, struct tarn_flow **out) {
     return net->ops->connect(net, remote, out);
+}
+static inline TARN_MUST_USE enum tarn_err
+tarn_net_datagram(struct tarn_net *net, const struct tarn_datagram_config *config,
+                  struct tarn_datagram **out) {
+    return net->ops->datagram ? net->ops->datagram(net, config, out) : TARN_UNSUPPORTED;
 }
 
 #endif

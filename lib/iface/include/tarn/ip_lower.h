@@ -24,12 +24,15 @@ struct tarn_ip_meta {
     bool no_fragment; /* DF; in send: never fragment, answer TARN_LIMIT where it does not fit */
     uint8_t cast;     /* input only: enum tarn_link_cast (0: unicast to us) */
     uint8_t iface;    /* input: where it came in; send: 0, or 1 + an interface's index to bind to */
+    uint16_t header_len; /* input: how much of the IP header lies in the head just in front of the
+                          * packet (0: none), so that reject can quote it; send: not looked at */
 };
 
 struct tarn_ip_route {
     struct tarn_ip_addr src; /* the source address for that destination */
     uint16_t mtu;            /* bytes with the IP header, path MTU included */
     uint32_t features;       /* enum tarn_netif_features that hold on the way out */
+    bool broadcast;          /* the destination is a broadcast address on that way */
 };
 
 struct tarn_ip_lower;
@@ -37,9 +40,21 @@ struct tarn_ip_lower_ops {
     /* How a datagram from `src` (or any) to `dst` would go. TARN_NOT_FOUND: it would not. */
     enum tarn_err (*route)(struct tarn_ip_lower *lower, const struct tarn_ip_addr *src,
                            const struct tarn_ip_addr *dst, struct tarn_ip_route *out);
-    /* Takes the packet in every case; it starts at the transport's header. */
+    /* Takes the packet in every case; it starts at the transport's header. Where meta->src is any
+     * and the interface has no address yet, 255.255.255.255 is sent to from 0.0.0.0 (DHCP). */
     enum tarn_err (*send)(struct tarn_ip_lower *lower, const struct tarn_ip_meta *meta,
                           struct tarn_pkt *pkt, tarn_time now);
+    /* Gives back, as it came, a datagram to a port where nothing listens, checked by the transport
+     * and sent to this host alone: below, it is answered with "port unreachable" where a bound on
+     * such answers allows (RFC 1122 section 4.1.3.1, RFC 4443 section 3.1). Takes the packet.
+     * Optional (NULL: the transport frees it). */
+    void (*reject)(struct tarn_ip_lower *lower, const struct tarn_ip_meta *meta,
+                   struct tarn_pkt *pkt, tarn_time now);
+    /* Starts or stops hearing a multicast group; reports go out at the next tick below. Calls are
+     * counted: as many stops as starts end it. `iface` as in send. TARN_LIMIT: no room for another.
+     * Optional (NULL: groups are somebody else's matter). */
+    enum tarn_err (*join)(struct tarn_ip_lower *lower, const struct tarn_ip_addr *group,
+                          uint8_t iface, bool add);
 };
 struct tarn_ip_lower {
     const struct tarn_ip_lower_ops *ops;
