@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: ISC */
+/* tarn/tcp.h: TCP (RFC 9293) over anything that sends IP datagrams.
+ *
+ * A struct tarn_tcp is one host's TCP: a pure state machine. Segments and `now` go in
+ * (tarn_tcp_input, or the tarn_ip_upper that a lower layer calls); segments come out through the
+ * tarn_ip_lower it was given; tarn_tcp_tick does what is due and sends what has been written; and
+ * tarn_tcp_deadline says when it wants to be called next. Connections are tarn_flow, listeners
+ * tarn_listener (tarn/flow.h), so what stands above need not know that this is TCP.
+ *
+ * It never blocks, reads a clock, or allocates after tarn_tcp_new. It sends only from tick, from
+ * input (resets and answers to SYN) and from nowhere else: write and shutdown only mark a
+ * connection, and then tarn_tcp_deadline is 0 until the next tick. Events are posted to `tasks`,
+ * which the loop runs.
+ *
+ * Ownership: packets handed to input are owned here, and freed or kept until their reader has
+ * consumed them. Written bytes are copied; lent bytes stay the lender's, whose lease is held until
+ * the peer has acknowledged them and the device is done with them.
+ *
+ * Memory: everything is sized by struct tarn_tcp_limits at tarn_tcp_new. A connection costs under
+ * 512 bytes while its queues are empty, and nothing before it is first used. What is exhausted is
+ * answered (TARN_LIMIT), or the segment is dropped and counted (struct tarn_tcp_stats).
+ *
+ * Offloads: segments leave with csum_state PARTIAL and, where they hold more than one MSS,
+ * gso_size. Whoever is last completes them (tarn/pkt.h).
+ *
+ * Threading: one thread for one struct tarn_tcp and all its flows.
+ *
+ * Spoken: RFC 9293, 6298 (RTO), 7323 (timestamps, window scale, PAWS), 2018, 2883 and 6675 (SACK),
+ * 8985 (RACK-TLP), 6582 (NewReno), 6937 (PRR), 3465 (ABC), 6928 (IW10), 5961 (blind attacks), 6528
+ * (ISN), 6056 (ports), 6191 (TIME-WAIT reuse), 5927 (ICMP), 6093 (urgent data: read in line).
+ */
+#ifndef TARN_TCP_H
+#define TARN_TCP_H
+
+#include <tarn/alloc.h>
+#include <tarn/env.h>
+#include <tarn/flow.h>
+#include <tarn/ip_lower.h>
+#include <tarn/task.h>
+#include <tarn/tcp_cc.h>
+
+struct tarn_tcp;
+
+/* Zero means the default in brackets, everywhere in limits and options. */
+struct tarn_tcp_limits {
+    uint32_t connections_max;   /* connections of every state but half-open, TIME-WAIT too [1024] */
+    uint32_t listeners_max;     /* [16] */
+    uint32_t syn_queue_max;     /* half-open passive connections of all listeners [256] */
+    size_t memory_bytes;        /* send and receive buffers of all connections together, half each
+                                 * [4 MiB]. Send buffers and bookkeeping are taken from `alloc`, received
+                                 * packets stay in the packet pool that they came from */
+    uint32_t snd_buf_bytes_max; /* what one connection may have unacknowledged or unsent [1 MiB] */
+    uint32_t rcv_buf_bytes_max; /* the largest receive window of one connection [1 MiB] */
+    uint32_t rcv_buf_bytes_min; /* the window it starts with; autotuning doubles it as the reader
+                                 * keeps up [64 KiB] */
+};
+
+enum tarn_tcp_ecn {
+    TARN_TCP_ECN_ACCEPT, /* negotiate when the peer asks for it */
+    TARN_TCP_ECN_ASK,    /* ask for it too */
+    TARN_TCP_ECN_OFF,
+};
+
+struct tarn_tcp_options {
+    const struct tarn_tcp_cc_ops
+        *cc;                   /* congestion control of new connections [tarn_tcp_cc_newreno] */
+    tarn_time time_wait;       /* 2 MSL (RFC 9293 section 3.4.2) [60 s] */
+    tarn_time fin_wait_2;      /* how long a closed flow waits for the peer's FIN [60 s] */
+    tarn_time rto_min;         /* [200 ms] */
+    tarn_time user_timeout;    /* unacknowledged data for so long ends a connection [15 min] */
+    tarn_time connect_timeout; /* an unanswered SYN [127 s] */
+    tarn_time ack_delay;       /* the longest delay of an ACK [40 ms] */
+    uint32_t initial_cwnd_segments; /* RFC 6928 [10] */
+    uint16_t port_min, port_max;    /* ephemeral ports [49152, 65535] (RFC 6335 section 6) */
+    uint8_t hops;                   /* TTL or hop limit [the lower layer's] */
+    uint8_t tos;                    /* DSCP; the two ECN bits are TCP's own [0] */
+    uint8_t ecn;                    /* enum tarn_tcp_ecn */
+    bool no_sack, no_timestamps, no_window_scale; /* not offered and not accepted */
+    bool no_syn_cookies;                          /* a full SYN queue drops SYNs instead */
+};
+
+struct tarn_tcp_config {
+    struct tarn_alloc *alloc;
+    struct tarn_random *random;
+    struct tarn_tasks *tasks;
+    struct tarn_pkt_pool *pkts; /* for what is sent: header-class packets, one for each segment that
+                                 * the device still holds */
+    struct tarn_log *log;       /* NULL: silent */
+    struct tarn_ip_lower *lower;
+    struct tarn_tcp_limits limits;
+    struct tarn_tcp_options options;
+};
+
+/* TARN_LIMIT: the allocator has not enough. TARN_INVALID: a limit or option makes no sense. */
+TARN_MUST_USE enum tarn_err tarn_tcp_new(const struct tarn_tcp_config *config,
+                                         struct tarn_tcp **out);
+
+/* What the lower layer is given; its calls are the two below. */
+struct tarn_ip_upper *tarn_tcp_upper(struct tarn_tcp *tcp);
+/* Owns `pkt`, which starts at its TCP header and may be several segments put together (GRO). The
+ * checksum is verified unless csum_state says that it need not be. */
+void tarn_tcp_input(struct tarn_tcp *tcp, const struct tarn_ip_meta *meta, struct tarn_pkt *pkt,
+                    tarn_time now);
+/* An ICMP error about a segment of ours, believed only where the quoted sequence number is in
+ * flight, and never fatal to an established connection (RFC 5927). */
+void tarn_tcp_error(struct tarn_tcp *tcp, const struct tarn_ip_meta *meta, enum tarn_ip_error error,
+                    uint32_t mtu, struct tarn_span quoted, tarn_time now);
+/* Fires what is due, and sends what has become sendable. */
+void tarn_tcp_tick(struct tarn_tcp *tcp, tarn_time now);
+/* When tick is next wanted: 0 for at once, TARN_NEVER for nothing to wait for. */
+tarn_time tarn_tcp_deadline(const struct tarn_tcp *tcp);
+
+/* -- opening ---------------------------------------------------------------------------------- */
+
+/* `local.addr` any: every address. `backlog`: how many established flows may wait for accept.
+ * TARN_INVALID: port 0; TARN_LIMIT: the endpoint is taken, or listeners_max. */
+TARN_MUST_USE enum tarn_err tarn_tcp_listen(struct tarn_tcp *tcp, const struct tarn_endpoint *local,
+                                            uint32_t backlog, struct tarn_listener **out);
+/* `local` NULL, its address any, or its port 0: chosen here (RFC 6056, algorithm 3). CONNECTED or
+ * FAILED follows as an event; reads and writes answer TARN_AGAIN before. TARN_NOT_FOUND: no route;
+ * TARN_LIMIT: no connection or port left, or the four-tuple is in use; TARN_INVALID: not a unicast
+ * address, port 0. */
+TARN_MUST_USE enum tarn_err tarn_tcp_connect(struct tarn_tcp *tcp,
+                                             const struct tarn_endpoint *local,
+                                             const struct tarn_endpoint *remote, tarn_time now,
+                                             struct tarn_flow **out);
+
+/* -- one connection --------------------------------------------------------------------------- */
+/* All of these answer TARN_INVALID for a flow that is not TCP's. */
+
+bool tarn_tcp_owns(const struct tarn_flow *flow);
+/* Off: small segments wait until earlier ones are acknowledged (Nagle, RFC 9293 section 3.7.4). On:
+ * they do not. Off at first. */
+TARN_MUST_USE enum tarn_err tarn_tcp_set_nodelay(struct tarn_flow *flow, bool on);
+/* Probes after `idle` without a segment from the peer, then each `interval`; the connection ends
+ * after `probes` without an answer. idle 0: off, as at first. Whole seconds, up to 65,535. */
+TARN_MUST_USE enum tarn_err tarn_tcp_set_keepalive(struct tarn_flow *flow, tarn_time idle,
+                                                   tarn_time interval, uint8_t probes);
+/* RFC 5482's local side: data unacknowledged for so long ends the connection. 0: the stack's. Whole
+ * milliseconds, up to 2^32 - 1. */
+TARN_MUST_USE enum tarn_err tarn_tcp_set_user_timeout(struct tarn_flow *flow, tarn_time timeout);
+/* Another congestion controller, keeping cwnd. */
+TARN_MUST_USE enum tarn_err tarn_tcp_set_cc(struct tarn_flow *flow,
+                                            const struct tarn_tcp_cc_ops *cc);
+
+enum tarn_tcp_state {
+    TARN_TCP_CLOSED,
+    TARN_TCP_LISTEN,
+    TARN_TCP_SYN_SENT,
+    TARN_TCP_SYN_RECEIVED,
+    TARN_TCP_ESTABLISHED,
+    TARN_TCP_FIN_WAIT_1,
+    TARN_TCP_FIN_WAIT_2,
+    TARN_TCP_CLOSE_WAIT,
+    TARN_TCP_CLOSING,
+    TARN_TCP_LAST_ACK,
+    TARN_TCP_TIME_WAIT,
+};
+/* "ESTABLISHED" and so on, as RFC 9293 writes them. */
+const char *tarn_tcp_state_name(enum tarn_tcp_state state);
+
+struct tarn_tcp_info {
+    enum tarn_tcp_state state;
+    bool sack, timestamps, window_scaling, ecn; /* negotiated */
+    bool nodelay, in_recovery, in_loss;         /* fast recovery; after a retransmission timeout */
+    uint8_t snd_wscale, rcv_wscale;
+    uint8_t backoffs; /* retransmission timeouts in a row */
+    uint16_t snd_mss; /* payload of a full segment, options already taken off */
+    uint16_t path_mtu;
+    uint32_t cwnd_bytes, ssthresh_bytes; /* ssthresh UINT32_MAX: none yet */
+    uint32_t snd_wnd_bytes, rcv_wnd_bytes, rcv_buf_bytes;
+    uint32_t in_flight_bytes; /* sent, and neither acknowledged, SACKed nor thought lost */
+    uint32_t queued_bytes;    /* written and not acknowledged */
+    uint32_t unread_bytes;    /* received in order and not consumed */
+    uint32_t out_of_order_bytes;
+    tarn_time srtt, rttvar, rtt_min, rto;
+    uint64_t bytes_acked, bytes_received;
+    uint32_t retransmits; /* segments */
+    uint32_t timeouts, tail_probes, spurious_recoveries;
+    const char *cc;
+};
+TARN_MUST_USE enum tarn_err tarn_tcp_info(const struct tarn_flow *flow, struct tarn_tcp_info *out);
+
+/* -- counters --------------------------------------------------------------------------------- */
+
+/* Since tarn_tcp_new; segments unless said otherwise. */
+struct tarn_tcp_stats {
+    uint64_t segments_in, segments_out, bytes_in,
+        bytes_out; /* payload bytes; a GSO packet is one */
+    uint64_t acks_out, resets_in, resets_out;
+    uint64_t opens_active, opens_passive, established, closed; /* connections */
+    uint64_t failed_timeout, failed_reset, failed_refused;     /* connections */
+    uint64_t retransmits, timeouts, fast_recoveries, tail_probes, spurious_recoveries;
+    uint64_t syn_cookies_sent, syn_cookies_good, syn_cookies_bad;
+    uint64_t challenge_acks, challenge_acks_throttled;
+    uint64_t time_wait_reused;  /* by a new SYN (RFC 6191) */
+    uint64_t time_wait_evicted; /* to make room for another connection */
+    uint64_t out_of_order, coalesced, icmp_taken;
+
+    /* Why a segment or what was in it was dropped. */
+    uint64_t drop_malformed; /* header too short, bad data offset or options */
+    uint64_t drop_checksum;
+    uint64_t drop_address;       /* not unicast, or a source of none */
+    uint64_t drop_no_connection; /* and answered with a reset, unless it was one */
+    uint64_t drop_syn_queue;     /* no room for a SYN */
+    uint64_t drop_accept_queue;  /* no room for an established flow: the peer tries again */
+    uint64_t drop_connections;   /* connections_max */
+    uint64_t drop_paws;          /* RFC 7323 section 5 */
+    uint64_t drop_out_of_window;
+    uint64_t drop_flags;     /* no ACK where one is needed, or a combination that makes no sense */
+    uint64_t drop_bad_ack;   /* acknowledges what was never sent, or is too old (RFC 5961) */
+    uint64_t drop_bad_reset; /* not at rcv_nxt */
+    uint64_t drop_duplicate; /* data that had been received already */
+    uint64_t drop_memory;    /* no receive memory */
+    uint64_t drop_holes;     /* no room to note another hole */
+    uint64_t drop_closed;    /* data for a flow that its owner has closed */
+    uint64_t drop_icmp;      /* not about anything in flight */
+    uint64_t no_packet;      /* something to send, no packet: tried again later */
+    uint64_t no_record;      /* no bookkeeping for another segment in flight */
+    uint64_t no_route;       /* or the lower layer refused it */
+
+    /* Now. */
+    uint32_t connections, half_open, time_wait;
+    size_t snd_bytes, rcv_bytes; /* of memory_bytes; packets by what they cost their pool */
+};
+void tarn_tcp_stats(const struct tarn_tcp *tcp, struct tarn_tcp_stats *out);
+
+#endif
