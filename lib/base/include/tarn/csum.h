@@ -11,6 +11,8 @@
 
 /* `sum` plus the bytes, which start at an even offset. Folded to at most 16 bits + carries. */
 uint32_t tarn_csum_add(uint32_t sum, struct tarn_span data);
+/* The same while copying them to `dst`, which must have the room: one pass for both. */
+uint32_t tarn_csum_copy(uint32_t sum, struct tarn_bytes dst, struct tarn_span data);
 /* `sum` plus a partial sum of bytes that start at `offset`: swapped where that is odd. */
 uint32_t tarn_csum_join(uint32_t sum, uint32_t piece, size_t offset);
 /* The 16 bits that go on the wire (big-endian value): the folded complement. */
