@@ -10,7 +10,8 @@ static uint32_t fold64(uint64_t sum) {
 }
 
 /* Summed in memory order, 32 bits at a time into 64-bit lanes that the compiler may turn into
- * vectors; one byte swap at the end turns the sum into that of big-endian words (RFC 1071, 2(B)). */
+ * vectors; one byte swap at the end turns the sum into that of big-endian words (RFC 1071, 2(B)).
+ */
 uint32_t tarn_csum_add(uint32_t sum, struct tarn_span data) {
     uint64_t a = 0, b = 0;
     const uint8_t *p = data.ptr;
