@@ -2,7 +2,7 @@
 /* platform.h: all that a target must provide, and all that the runtime asks of it.
  *
  * A target is one folder that implements these calls, hands out drivers behind the library's own
- * interfaces (netif, blk), and in its entry point calls tarn_runtime_main. Nothing above the runtime
+ * interfaces (netif, blk), and in its entry point calls tarn_runtime_run. Nothing above the runtime
  * includes this header. One thread.
  */
 #ifndef TARN_PLATFORM_H
@@ -31,7 +31,8 @@ uint64_t tarn_platform_wall_ns(void);  /* since 1970-01-01 00:00 UTC */
  * leaves in `out`. */
 enum tarn_err tarn_platform_entropy(struct tarn_bytes out);
 
-/* Waits until a device is ready or `deadline` has come; at once where it has passed. */
+/* Waits until a device is ready or `deadline` has come; at once where it has passed. Requests to block
+ * devices are completed in here, and then it returns at once. */
 void tarn_platform_yield(tarn_time deadline, struct tarn_ready *out);
 
 void tarn_platform_console(struct tarn_span text);
@@ -41,7 +42,7 @@ _Noreturn void tarn_platform_exit(int status);
  * target, a mapping of `bytes_wanted` elsewhere. */
 struct tarn_bytes tarn_platform_heap(size_t bytes_wanted);
 /* A fiber's stack with an unmapped page below it, where the target can; ptr is its lowest byte.
- * len 0: no memory. */
+ * len 0: none to give; then the runtime takes it from the heap. */
 struct tarn_bytes tarn_platform_stack(size_t bytes);
 
 #endif

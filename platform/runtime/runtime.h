@@ -12,6 +12,7 @@ struct tarn_program {
     size_t key_count;
     struct tarn_device *devices;
     size_t device_count;
+    const char *baked; /* a command line given at build, read before the operator's; NULL: none */
 };
 
 /* The program linked into this image, from its sections (the linker makes the symbols). */

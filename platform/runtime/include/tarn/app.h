@@ -45,20 +45,34 @@ _Static_assert(sizeof(struct tarn_device) == 104, "the size that the ABI fixes")
 /* Keys, at file scope: TARN_KEY_U16(port, 8080, "TCP port to listen on"); then --port=80 on the command
  * line, and tarn_key_u64(env, &port) in the program. --help lists them with their text. A TARN_KEY's
  * text is documentation for the operator: say the unit. */
-enum tarn_key_type { TARN_KEY_TYPE_U64, TARN_KEY_TYPE_BOOL, TARN_KEY_TYPE_STR, TARN_KEY_TYPE_PREFIX,
-                     TARN_KEY_TYPE_ADDR };
+enum tarn_key_type {
+    TARN_KEY_TYPE_U64,
+    TARN_KEY_TYPE_BOOL,
+    TARN_KEY_TYPE_STR,
+    TARN_KEY_TYPE_CHOICE,
+    TARN_KEY_TYPE_PREFIX,
+    TARN_KEY_TYPE_ADDR,
+};
 struct tarn_key {
     const char *name, *text, *fallback; /* the default, written as on the command line; NULL: none */
     enum tarn_key_type type;
-    uint64_t max; /* U64: the greatest value allowed */
+    uint64_t max;        /* U64: the greatest value allowed */
+    const char *choices; /* CHOICE: the values allowed, "error|warn" */
 };
-#define TARN_KEY_U16(id, fallback, text) TARN_KEY_(id, #fallback, text, TARN_KEY_TYPE_U64, 65535)
-#define TARN_KEY_U32(id, fallback, text) TARN_KEY_(id, #fallback, text, TARN_KEY_TYPE_U64, UINT32_MAX)
-#define TARN_KEY_BOOL(id, text) TARN_KEY_(id, NULL, text, TARN_KEY_TYPE_BOOL, 0)
-#define TARN_KEY_STR(id, fallback, text) TARN_KEY_(id, fallback, text, TARN_KEY_TYPE_STR, 0)
-#define TARN_KEY_(id, f, t, ty, m)                                                                 \
+#define TARN_KEY_U16(id, fallback, text) TARN_KEY_(id, #id, #fallback, text, TARN_KEY_TYPE_U64, 65535)
+#define TARN_KEY_U32(id, fallback, text)                                                           \
+    TARN_KEY_(id, #id, #fallback, text, TARN_KEY_TYPE_U64, UINT32_MAX)
+#define TARN_KEY_BOOL(id, text) TARN_KEY_(id, #id, NULL, text, TARN_KEY_TYPE_BOOL, 0)
+#define TARN_KEY_STR(id, fallback, text) TARN_KEY_(id, #id, fallback, text, TARN_KEY_TYPE_STR, 0)
+/* One of a few words, tarn_key_str: TARN_KEY_CHOICE(level, "low", "low|high", "how much"). */
+#define TARN_KEY_CHOICE(id, fallback, all, text)                                                   \
+    TARN_KEY_(id, #id, fallback, text, TARN_KEY_TYPE_CHOICE, 0, .choices = (all))
+/* An address with its network, "10.0.0.2/24", and an address alone; no defaults. */
+#define TARN_KEY_PREFIX(id, text) TARN_KEY_(id, #id, NULL, text, TARN_KEY_TYPE_PREFIX, 0)
+#define TARN_KEY_ADDR(id, text) TARN_KEY_(id, #id, NULL, text, TARN_KEY_TYPE_ADDR, 0)
+#define TARN_KEY_(id, n, f, t, ty, ...)                                                            \
     __attribute__((section("tarn_keys"), used, aligned(8))) static const struct tarn_key id = {    \
-        .name = #id, .text = (t), .fallback = (f), .type = (ty), .max = (m)}
+        .name = (n), .text = (t), .fallback = (f), .type = (ty), .max = __VA_ARGS__}
 /* In a key's name '_' is written '-' on the command line: ipv4_gateway is --ipv4-gateway. */
 
 uint64_t tarn_key_u64(struct tarn_env *env, const struct tarn_key *key);
@@ -81,6 +95,7 @@ void tarn_put(struct tarn_env *env, struct tarn_span text);
 /* Text made of pieces: build it with a tarn_writer and tarn_put it. */
 
 struct tarn_alloc *tarn_env_alloc(struct tarn_env *env);
+/* Ends the program where the platform has no entropy, with a message. */
 struct tarn_random *tarn_env_random(struct tarn_env *env);
 struct tarn_log *tarn_env_log(struct tarn_env *env);
 struct tarn_clock *tarn_env_clock(struct tarn_env *env);
@@ -108,11 +123,15 @@ TARN_MUST_USE enum tarn_err tarn_fiber_start(struct tarn_env *env, void (*run)(s
 
 /* -- for what is driven by the loop ------------------------------------------------------------- */
 
-/* A source of work: a network stack, a driver. The loop asks for the earliest deadline and calls poll
- * after every wait; `ready` is the platform's set of devices. */
+/* A source of work: a network stack, a driver. One round of the loop is: every poll (take in what the
+ * devices have: `ready` is the platform's set, only in the first round after a wait), then the tasks,
+ * then the fibers, then every flush (timers, and send). Rounds follow each other while there are tasks,
+ * fibers or deadlines that have come; then the loop waits for the earliest deadline. A poller that has
+ * left something in its device answers 0 there. Each of the three may be NULL. */
 struct tarn_poller {
     struct tarn_poller *next;
     void (*poll)(struct tarn_poller *p, tarn_time now, uint64_t ready);
+    void (*flush)(struct tarn_poller *p, tarn_time now);
     tarn_time (*deadline)(struct tarn_poller *p);
 };
 void tarn_env_add_poller(struct tarn_env *env, struct tarn_poller *poller);
