@@ -162,6 +162,7 @@ bool tarn_ip_prefix_contains(const struct tarn_ip_prefix *p, const struct tarn_i
     if (v4 != tarn_ip_addr_is_v4(a))
         return false;
     unsigned bits = p->bits + (v4 ? 96u : 0u);
+    TARN_ASSERT(bits <= 128);
     unsigned whole = bits / 8, rest = bits % 8;
     if (__builtin_memcmp(p->addr.bytes, a->bytes, whole) != 0)
         return false;

@@ -30,9 +30,8 @@ size_t tarn_pkt_class_bytes(enum tarn_pkt_class class) {
 enum tarn_err tarn_pkt_pool_init(struct tarn_pkt_pool *pool, struct tarn_alloc *alloc,
                                  const struct tarn_pkt_pool_config *config) {
     for (unsigned class = 0; class < TARN_PKT_CLASSES; class ++) {
-        enum tarn_err err =
-            tarn_pool_init(&pool->pools[class], alloc, tarn_pkt_class_bytes(class), PKT_ALIGN,
-                           config->count[class]);
+        enum tarn_err err = tarn_pool_init(&pool->pools[class], alloc, tarn_pkt_class_bytes(class),
+                                           PKT_ALIGN, config->count[class]);
         if (err)
             return err;
     }
@@ -50,7 +49,7 @@ struct tarn_pkt *tarn_pkt_alloc(struct tarn_pkt_pool *pool, size_t bytes) {
         /* Not the fragments: nfrags says which are valid. */
         __builtin_memset(pkt, 0, offsetof(struct tarn_pkt, frag));
         pkt->pool = pool;
-        pkt->pool_class = (uint8_t)class;
+        pkt->pool_class = (uint8_t) class;
         pkt->mem = tarn_bytes_of((uint8_t *)(pkt + 1), head_bytes(class));
         pkt->head_off = TARN_PKT_HEADROOM;
         return pkt;
@@ -165,7 +164,8 @@ bool tarn_pkt_append(struct tarn_pkt *pkt, struct tarn_span data) {
 }
 
 bool tarn_pkt_lend(struct tarn_pkt *pkt, struct tarn_span data, struct tarn_lease *lease) {
-    if (pkt->nfrags == TARN_PKT_FRAGS_MAX || data.len > TARN_PKT_LEN_MAX - pkt->len)
+    if (pkt->nfrags == TARN_PKT_FRAGS_MAX || pkt->len > TARN_PKT_LEN_MAX
+        || data.len > TARN_PKT_LEN_MAX - pkt->len)
         return false;
     tarn_lease_hold(lease);
     pkt->frag[pkt->nfrags++] = (struct tarn_frag){data.ptr, (uint32_t)data.len, lease};
@@ -219,7 +219,8 @@ void tarn_pkt_csum_complete(struct tarn_pkt *pkt) {
         return;
     size_t at = (size_t)pkt->csum_start + pkt->csum_offset;
     TARN_ASSERT(at + 2 <= pkt->head_len);
-    uint16_t sum = tarn_csum_finish(tarn_pkt_csum(pkt, pkt->csum_start, pkt->len - pkt->csum_start));
+    uint16_t sum =
+        tarn_csum_finish(tarn_pkt_csum(pkt, pkt->csum_start, pkt->len - pkt->csum_start));
     /* UDP's zero means "no checksum" (RFC 768); 0xffff is its equal, and right for TCP too. */
     uint16_t wire = TARN_BE16_(sum ? sum : 0xffff);
     __builtin_memcpy(tarn_bytes_at(tarn_pkt_head_bytes(pkt), at), &wire, sizeof wire);

@@ -24,15 +24,26 @@ static void __asan_unpoison_memory_region(void const volatile *addr, size_t size
 
 enum tarn_err tarn_pool_init(struct tarn_pool *pool, struct tarn_alloc *alloc, size_t item_bytes,
                              size_t align, uint32_t count) {
-    TARN_ASSERT(count < UINT32_MAX / 2 && item_bytes % align == 0);
+    TARN_ASSERT(count < 1u << 31 && item_bytes > 0 && item_bytes % align == 0);
     *pool = (struct tarn_pool){.item_bytes = item_bytes, .count = count, .free_head = FREE_END};
     pool->items = tarn_alloc_array(alloc, count, item_bytes, align);
     pool->slots = TARN_NEW_ARRAY(alloc, count, uint32_t);
     pool->next = TARN_NEW_ARRAY(alloc, count, uint32_t);
-    if (count && (!pool->items || !pool->slots || !pool->next))
+    if (count && (!pool->items || !pool->slots || !pool->next)) {
+        tarn_pool_fini(pool, alloc);
         return TARN_LIMIT;
+    }
     __asan_poison_memory_region(pool->items, (size_t)count * item_bytes);
     return TARN_OK;
+}
+
+/* In the order that lets an arena take all of it back. */
+void tarn_pool_fini(struct tarn_pool *pool, struct tarn_alloc *alloc) {
+    __asan_unpoison_memory_region(pool->items, (size_t)pool->count * pool->item_bytes);
+    tarn_alloc_put(alloc, pool->next, pool->count * sizeof *pool->next);
+    tarn_alloc_put(alloc, pool->slots, pool->count * sizeof *pool->slots);
+    tarn_alloc_put(alloc, pool->items, (size_t)pool->count * pool->item_bytes);
+    *pool = (struct tarn_pool){.free_head = FREE_END};
 }
 
 /* slots[i] is the slot's generation: odd while live. A slot that has used all its generations is

@@ -28,7 +28,8 @@ bool tarn_span_starts(struct tarn_span s, struct tarn_span prefix) {
 
 bool tarn_span_ends(struct tarn_span s, struct tarn_span suffix) {
     return s.len >= suffix.len
-           && tarn_span_equal((struct tarn_span){s.ptr + (s.len - suffix.len), suffix.len}, suffix);
+           && tarn_span_equal(
+               (struct tarn_span){tarn_span_ptr_(s.ptr, s.len - suffix.len), suffix.len}, suffix);
 }
 
 int tarn_span_compare(struct tarn_span a, struct tarn_span b) {

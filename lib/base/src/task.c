@@ -12,6 +12,7 @@ static bool ring_is_empty(const struct tarn_task *ring) {
 void tarn_tasks_init(struct tarn_tasks *q) {
     ring_init(&q->head);
     ring_init(&q->running);
+    q->busy = false;
 }
 
 void tarn_task_post(struct tarn_tasks *q, struct tarn_task *task) {
@@ -33,10 +34,11 @@ void tarn_task_cancel(struct tarn_task *task) {
 
 size_t tarn_tasks_run(struct tarn_tasks *q) {
     size_t ran = 0;
+    TARN_ASSERT(!q->busy);
     if (!tarn_tasks_pending(q))
         return 0;
+    q->busy = true;
     /* What is posted now moves to a ring of its own; both rings can be cancelled from. */
-    TARN_ASSERT(ring_is_empty(&q->running));
     q->running = q->head;
     q->running.next->prev = &q->running;
     q->running.prev->next = &q->running;
@@ -47,5 +49,6 @@ size_t tarn_tasks_run(struct tarn_tasks *q) {
         task->run(task);
         ran++;
     }
+    q->busy = false;
     return ran;
 }

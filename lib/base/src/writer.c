@@ -8,11 +8,12 @@ void tarn_writer_str(struct tarn_writer *w, const char *str) {
 static void put_digits(struct tarn_writer *w, uint64_t v, unsigned base, unsigned digits_min) {
     uint8_t text[64];
     size_t at = sizeof text;
+    TARN_ASSERT(digits_min <= sizeof text);
     do {
-        text[--at] = (uint8_t)"0123456789abcdef"[v % base];
+        text[--at] = (uint8_t) "0123456789abcdef"[v % base];
         v /= base;
     } while (v);
-    while (sizeof text - at < digits_min && at > 0)
+    while (sizeof text - at < digits_min)
         text[--at] = '0';
     tarn_writer_mem(w, text + at, sizeof text - at);
 }

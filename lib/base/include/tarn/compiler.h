@@ -29,16 +29,15 @@
 
 /* The struct that embeds `member`, given a pointer to the member. */
 #define TARN_CONTAINER_OF(ptr, type, member)                                                       \
-    ((type *)(void *)((uintptr_t)(const volatile void *)(ptr)                                      \
-                      - offsetof(type, member)                                                     \
+    ((type *)(void *)((uintptr_t)(const volatile void *)(ptr)-offsetof(type, member)               \
                       + 0 * sizeof((ptr) == &((type *)0)->member)))
 
 #define TARN_COUNT_OF(array)                                                                       \
     (sizeof(array) / sizeof((array)[0])                                                            \
      + 0 * sizeof(struct {                                                                         \
-           _Static_assert(!__builtin_types_compatible_p(__typeof__(array),                         \
-                                                        __typeof__(&(array)[0])),                  \
-                          "an array, not a pointer");                                              \
+           _Static_assert(                                                                         \
+               !__builtin_types_compatible_p(__typeof__(array), __typeof__(&(array)[0])),          \
+               "an array, not a pointer");                                                         \
            int unused;                                                                             \
        }))
 
@@ -50,9 +49,9 @@
     })
 #define TARN_MAX(a, b)                                                                             \
     __extension__({                                                                                \
-        __typeof__(a) tarn_a_ = (a);                                                               \
-        __typeof__(b) tarn_b_ = (b);                                                               \
-        tarn_a_ > tarn_b_ ? tarn_a_ : tarn_b_;                                                     \
+        __typeof__(a) tarn_c_ = (a);                                                               \
+        __typeof__(b) tarn_d_ = (b);                                                               \
+        tarn_c_ > tarn_d_ ? tarn_c_ : tarn_d_;                                                     \
     })
 
 /* A programmer's error: stop here. The platform turns the trap into a crash report. */

@@ -9,8 +9,8 @@
 
 struct tarn_clock;
 struct tarn_clock_ops {
-    tarn_time (*now)(struct tarn_clock *c);       /* monotonic, ns */
-    uint64_t (*wall_ns)(struct tarn_clock *c);    /* since 1970-01-01 00:00 UTC */
+    tarn_time (*now)(struct tarn_clock *c);    /* monotonic, ns */
+    uint64_t (*wall_ns)(struct tarn_clock *c); /* since 1970-01-01 00:00 UTC */
 };
 struct tarn_clock {
     const struct tarn_clock_ops *ops;
@@ -47,7 +47,8 @@ void tarn_random_seeded_init(struct tarn_random_seeded *r, uint64_t seed);
 
 enum tarn_log_level { TARN_LOG_ERROR, TARN_LOG_WARN, TARN_LOG_INFO, TARN_LOG_DEBUG };
 
-/* Takes whole lines without a newline. `who` is the library's name. A sink with ops NULL is silent. */
+/* Takes whole lines without a newline. `who` is the library's name. A sink with ops NULL is silent.
+ */
 struct tarn_log;
 struct tarn_log_ops {
     void (*line)(struct tarn_log *log, enum tarn_log_level level, const char *who,

@@ -20,6 +20,7 @@ struct tarn_ip_addr {
     ((struct tarn_ip_addr){{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, (a), (b), (c), (d)}}})
 #define TARN_IP_ADDR_NONE ((struct tarn_ip_addr){{{0}}}) /* :: , "any" in both families */
 
+TARN_UNSAFE_BEGIN
 static inline bool tarn_ip_addr_equal(const struct tarn_ip_addr *a, const struct tarn_ip_addr *b) {
     return a->halves[0] == b->halves[0] && a->halves[1] == b->halves[1];
 }
@@ -40,6 +41,7 @@ static inline struct tarn_ip_addr tarn_ip_addr_from_v4(uint32_t host_order) {
     a.words[3] = TARN_BE32_(host_order);
     return a;
 }
+TARN_UNSAFE_END
 bool tarn_ip_addr_is_multicast(const struct tarn_ip_addr *a);
 bool tarn_ip_addr_is_loopback(const struct tarn_ip_addr *a);
 bool tarn_ip_addr_is_link_local(const struct tarn_ip_addr *a); /* 169.254/16, fe80::/10 */

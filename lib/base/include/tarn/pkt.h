@@ -2,10 +2,11 @@
 /* tarn/pkt.h: what travels between netif, ethernet, ip and the transports.
  *
  * A packet is a linear head in memory of its own, followed by fragments: memory lent by somebody
- * else (the send queue, the image's read-only data). Sending: a transport writes its header into the
- * head, lends its payload, and each layer below prepends into the headroom. Receiving: everything is
- * in the head, and each layer pulls its header off. So a page goes from ROM to the device with no
- * copy, and a received segment stays where the driver put it until its reader is done with it.
+ * else (the send queue, the image's read-only data). Sending: a transport writes its header into
+ * the head, lends its payload, and each layer below prepends into the headroom. Receiving:
+ * everything is in the head, and each layer pulls its header off. So a page goes from ROM to the
+ * device with no copy, and a received segment stays where the driver put it until its reader is
+ * done with it.
  *
  * Offload metadata has virtio_net_hdr's meaning (VIRTIO 1.2, 5.1.6.2):
  *  - csum_state PARTIAL: the 16 bits at csum_start + csum_offset hold the folded pseudo-header sum;
@@ -36,7 +37,8 @@ static inline void tarn_lease_hold(struct tarn_lease *lease) {
 void tarn_lease_drop(struct tarn_lease *lease); /* NULL: memory that always stays, as ROM */
 
 #define TARN_PKT_FRAGS_MAX 18
-#define TARN_PKT_HEADROOM 128 /* in front of a fresh packet: vnet header, Ethernet, VLAN, IPv6, TCP */
+#define TARN_PKT_HEADROOM                                                                          \
+    128 /* in front of a fresh packet: vnet header, Ethernet, VLAN, IPv6, TCP */
 #define TARN_PKT_LEN_MAX (65535u + 64u)
 
 enum tarn_csum_state { TARN_CSUM_NONE, TARN_CSUM_PARTIAL, TARN_CSUM_VERIFIED };
@@ -103,7 +105,8 @@ struct tarn_bytes tarn_pkt_tailroom(struct tarn_pkt *pkt);
 void tarn_pkt_grow(struct tarn_pkt *pkt, size_t n);
 /* Copies behind the head; false where the tailroom is too small. */
 TARN_MUST_USE bool tarn_pkt_append(struct tarn_pkt *pkt, struct tarn_span data);
-/* Adds a fragment and takes a hold on its lease; false where all are used. */
+/* Adds a fragment and takes a hold on its lease; false where all are used, or the packet would be
+ * longer than TARN_PKT_LEN_MAX. */
 TARN_MUST_USE bool tarn_pkt_lend(struct tarn_pkt *pkt, struct tarn_span data,
                                  struct tarn_lease *lease);
 

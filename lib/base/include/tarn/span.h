@@ -41,12 +41,17 @@ struct tarn_span tarn_span_str(const char *str);
 
 TARN_UNSAFE_BEGIN
 
+/* ptr + n, also for the NULL of an empty span, to which C11 allows nothing to be added. */
+static inline const uint8_t *tarn_span_ptr_(const uint8_t *ptr, size_t n) {
+    return n ? ptr + n : ptr;
+}
+
 /* Consuming readers. */
 
 static inline TARN_MUST_USE bool tarn_span_skip(struct tarn_span *s, size_t n) {
     if (TARN_UNLIKELY(n > s->len))
         return false;
-    s->ptr += n;
+    s->ptr = tarn_span_ptr_(s->ptr, n);
     s->len -= n;
     return true;
 }
@@ -55,13 +60,15 @@ static inline TARN_MUST_USE bool tarn_span_take(struct tarn_span *s, size_t n,
     if (TARN_UNLIKELY(n > s->len))
         return false;
     *out = (struct tarn_span){s->ptr, n};
-    s->ptr += n;
+    s->ptr = tarn_span_ptr_(s->ptr, n);
     s->len -= n;
     return true;
 }
 static inline TARN_MUST_USE bool tarn_span_copy(struct tarn_span *s, void *out, size_t n) {
     if (TARN_UNLIKELY(n > s->len))
         return false;
+    if (n == 0)
+        return true;
     __builtin_memcpy(out, s->ptr, n);
     s->ptr += n;
     s->len -= n;
@@ -119,7 +126,7 @@ static inline TARN_MUST_USE bool tarn_span_sub(struct tarn_span s, size_t off, s
                                                struct tarn_span *out) {
     if (TARN_UNLIKELY(off > s.len || len > s.len - off))
         return false;
-    *out = (struct tarn_span){s.ptr + off, len};
+    *out = (struct tarn_span){tarn_span_ptr_(s.ptr, off), len};
     return true;
 }
 /* The first `n` bytes, or all of them where there are fewer. */

@@ -17,6 +17,7 @@ struct tarn_task {
 
 struct tarn_tasks {
     struct tarn_task head, running; /* rings; their run is not used */
+    bool busy;                      /* inside tarn_tasks_run */
 };
 
 void tarn_tasks_init(struct tarn_tasks *q);
@@ -28,8 +29,8 @@ static inline bool tarn_task_is_posted(const struct tarn_task *task) {
 static inline bool tarn_tasks_pending(const struct tarn_tasks *q) {
     return q->head.next != &q->head;
 }
-/* Runs what is posted now, in order; what those post waits for the next call. How many ran. Not to be
- * called from a task. */
+/* Runs what is posted now, in order; what those post waits for the next call. How many ran. Not to
+ * be called from a task. */
 size_t tarn_tasks_run(struct tarn_tasks *q);
 
 #endif

@@ -18,13 +18,15 @@ static inline tarn_time tarn_time_after(tarn_time now, tarn_time delay) {
     return delay < TARN_NEVER - now ? now + delay : TARN_NEVER;
 }
 
-/* The calendar, for HTTP dates, certificates and logs: proleptic Gregorian, UTC, no leap seconds. */
+/* The calendar, for HTTP dates, certificates and logs: proleptic Gregorian, UTC, no leap seconds.
+ * Years have four digits, as in all of those. */
 struct tarn_date {
-    int32_t year;
+    int32_t year;                 /* 0..9999 */
     uint8_t month, day;           /* 1..12, 1..31 */
     uint8_t hour, minute, second; /* 0..23, 0..59, 0..59 */
     uint8_t weekday;              /* 0 is Sunday */
 };
+/* Seconds outside those years give their first or last second. */
 struct tarn_date tarn_date_from_unix(int64_t seconds);
 /* False where a field is out of range (the weekday is not looked at). */
 TARN_MUST_USE bool tarn_date_to_unix(const struct tarn_date *date, int64_t *seconds);

@@ -32,12 +32,13 @@ static inline size_t tarn_writer_room(const struct tarn_writer *w) {
 }
 
 TARN_UNSAFE_BEGIN
-/* The next `n` bytes to fill by other means, or NULL where they do not fit. Counts them as written. */
+/* The next `n` bytes to fill by other means, or NULL where they do not fit or are none. Counts them
+ * as written. */
 static inline uint8_t *tarn_writer_reserve(struct tarn_writer *w, size_t n) {
     size_t at = w->len;
     bool fits = at <= w->cap && n <= w->cap - at;
     w->len = n > SIZE_MAX - at ? SIZE_MAX : at + n;
-    return TARN_LIKELY(fits) ? w->ptr + at : NULL;
+    return TARN_LIKELY(fits && n) ? w->ptr + at : NULL;
 }
 static inline void tarn_writer_u8(struct tarn_writer *w, uint8_t v) {
     uint8_t *p = tarn_writer_reserve(w, 1);
@@ -62,12 +63,12 @@ TARN_WRITER_PUT_(u64le, uint64_t, TARN_LE_)
 #undef TARN_LE_
 static inline void tarn_writer_mem(struct tarn_writer *w, const void *src, size_t n) {
     uint8_t *p = tarn_writer_reserve(w, n);
-    if (p && n)
+    if (p)
         __builtin_memcpy(p, src, n);
 }
 static inline void tarn_writer_zero(struct tarn_writer *w, size_t n) {
     uint8_t *p = tarn_writer_reserve(w, n);
-    if (p && n)
+    if (p)
         __builtin_memset(p, 0, n);
 }
 TARN_UNSAFE_END
@@ -79,9 +80,9 @@ static inline void tarn_writer_span_put(struct tarn_writer *w, struct tarn_span 
 /* Text. */
 void tarn_writer_str(struct tarn_writer *w, const char *str);
 void tarn_writer_dec(struct tarn_writer *w, uint64_t v);
-/* Decimal with leading zeros up to `digits`. */
+/* Decimal with leading zeros up to `digits`, of which there are at most 64. */
 void tarn_writer_dec_pad(struct tarn_writer *w, uint64_t v, unsigned digits);
-/* Lower-case hex, at least `digits` long. */
+/* Lower-case hex, at least `digits` long, of which there are at most 64. */
 void tarn_writer_hex(struct tarn_writer *w, uint64_t v, unsigned digits);
 
 /* Overwrites bytes already written (a length or checksum known only later). Traps outside them. */

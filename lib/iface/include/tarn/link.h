@@ -38,10 +38,11 @@ struct tarn_link_ops {
      * TARN_IO: the neighbour is known not to answer. */
     enum tarn_err (*send)(struct tarn_link *link, const struct tarn_link_dst *dst,
                           struct tarn_pkt *pkt, tarn_time now);
-    /* The IPv4 addresses that the link answers for (ARP) and announces. Optional (NULL): a link
-     * without resolution. */
+    /* The IPv4 addresses that the link answers for (ARP) and announces. `probe`: asks first whether
+     * somebody has it (RFC 5227 section 2.1), and addr_event tells; otherwise it is in use at once.
+     * Optional (NULL): a link without resolution. */
     enum tarn_err (*own_addr)(struct tarn_link *link, const struct tarn_ip_addr *addr, bool add,
-                              tarn_time now);
+                              bool probe, tarn_time now);
     /* Start or stop hearing a multicast group. Optional. */
     enum tarn_err (*join)(struct tarn_link *link, const struct tarn_ip_addr *group, bool add);
 };
@@ -54,6 +55,13 @@ struct tarn_link {
     bool has_mac;
 };
 
+/* What became of an address that own_addr added (RFC 5227). */
+enum tarn_link_addr_event {
+    TARN_LINK_ADDR_READY,    /* nobody else has it: announced, and in use from now on */
+    TARN_LINK_ADDR_CONFLICT, /* somebody else has it, and it is no longer answered for */
+    TARN_LINK_ADDR_DEFENDED, /* somebody else used it; it was defended and is kept */
+};
+
 struct tarn_link_user_ops {
     /* Owns the packet, which starts at its IP header; `version` is 4 or 6, by the link's own framing. */
     void (*input)(struct tarn_link_user *user, const struct tarn_link_meta *meta, unsigned version,
@@ -61,6 +69,9 @@ struct tarn_link_user_ops {
     /* A datagram that the link had taken could not be delivered: its neighbour did not answer. The
      * packet starts at its IP header, and is owned. Optional (NULL: the link frees it). */
     void (*unreachable)(struct tarn_link_user *user, struct tarn_pkt *pkt, tarn_time now);
+    /* About an own address; `mac` is the other host's (zero where there is none). Optional. */
+    void (*addr_event)(struct tarn_link_user *user, const struct tarn_ip_addr *addr,
+                       enum tarn_link_addr_event event, const uint8_t mac[6], tarn_time now);
 };
 struct tarn_link_user {
     const struct tarn_link_user_ops *ops;

@@ -16,6 +16,9 @@ enum tarn_netif_features {
     TARN_NETIF_TX_TSO6 = 1 << 2,
     TARN_NETIF_TX_USO = 1 << 3,    /* cuts TARN_GSO_UDP */
     TARN_NETIF_TX_ASYNC = 1 << 4,  /* sent packets are freed later than in send */
+    /* Wants packets without fragments: one buffer a packet is all the device takes. The edge
+     * (tarn/offload.h) then copies and sums in one pass; without the edge, the netif copies itself. */
+    TARN_NETIF_TX_LINEAR = 1 << 5,
 };
 
 struct tarn_netif;
