@@ -2,7 +2,10 @@
 #include <tarn/span.h>
 
 struct tarn_span tarn_span_str(const char *str) {
-    return (struct tarn_span){(const uint8_t *)str, __builtin_strlen(str)};
+    size_t len = 0; /* strlen is the C library's, which is not below this */
+    while (str[len] != '\0')
+        len++;
+    return (struct tarn_span){(const uint8_t *)str, len};
 }
 
 bool tarn_span_equal(struct tarn_span a, struct tarn_span b) {

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""Installs the libraries into a folder of its own and uses each from outside the tree, as a stranger
+would: with nothing but what pkg-config says. For every library, a program that includes all its public
+headers, and each C example of its README; what has a main is run and must succeed.
+
+usage: installed.py CC SOURCE-ROOT BUILD-ROOT | installed.py selftest CC
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(HERE, '..', 'lint'))
+import lint  # noqa: E402
+
+FLAGS = ['-std=gnu11', '-O1', '-Wall', '-Wextra', '-Werror']
+
+
+def find(root, wanted):
+    return [d for d, dirs, _ in os.walk(root) if os.path.basename(d) == wanted]
+
+
+def pkgconfig(sysroot, name):
+    env = {**os.environ, 'PKG_CONFIG_SYSROOT_DIR': sysroot,
+           'PKG_CONFIG_LIBDIR': ':'.join(find(sysroot, 'pkgconfig'))}
+    out = subprocess.run(['pkg-config', '--static', '--cflags', '--libs', f'tarn-{name}'], env=env,
+                         capture_output=True, text=True)
+    if out.returncode != 0:
+        raise RuntimeError(f'pkg-config: {out.stderr.strip()}')
+    return out.stdout.split()
+
+
+def examples(readme):
+    """The C examples of a README: whole translation units."""
+    return re.findall(r'^```c\n(.*?)^```', readme, re.M | re.S)
+
+
+def use(cc, code, flags, tmp):
+    """Compiles, links and runs; an empty answer is success."""
+    path = os.path.join(tmp, 'program.c')
+    with open(path, 'w') as f:
+        f.write(code)
+    has_main = re.search(r'\bmain\s*\(', lint.strip_comments(code))
+    if not has_main:
+        path_main = os.path.join(tmp, 'main.c')
+        with open(path_main, 'w') as f:
+            f.write('int main(void) {\n    return 0;\n}\n')
+    sources = [path] + ([] if has_main else [path_main])
+    out = subprocess.run(cc + FLAGS + sources + flags + ['-o', os.path.join(tmp, 'program')], cwd=tmp,
+                         capture_output=True, text=True)
+    if out.returncode != 0:
+        return out.stderr.strip()
+    out = subprocess.run([os.path.join(tmp, 'program')], cwd=tmp, capture_output=True, text=True,
+                         stdin=subprocess.DEVNULL, timeout=20)
+    return '' if out.returncode == 0 else f'exit status {out.returncode}: {out.stdout}{out.stderr}'
+
+
+def includes_of(source, name):
+    headers = sorted(os.listdir(os.path.join(source, 'lib', name, 'include', 'tarn')))
+    return ''.join(f'#include <tarn/{h}>\n' for h in headers) + '\nint main(void) {\n    return 0;\n}\n'
+
+
+def selftest(cc):
+    with tempfile.TemporaryDirectory() as tmp:
+        assert use(cc, 'int main(void) { return 0; }\n', [], tmp) == ''
+        assert use(cc, 'int f(void);\nint f(void) { return 0; }\n', [], tmp) == ''
+        assert use(cc, 'int main(void) { return 1; }\n', [], tmp), 'a failing example passed'
+        assert use(cc, 'int main(void) { return gone(); }\n', [], tmp), 'a broken example passed'
+        assert use(cc, 'int gone(void);\nint main(void) { return gone(); }\n', [], tmp), 'it linked'
+    assert examples('x\n```c\nint a;\n```\n```sh\nls\n```\n```c\nint b;\n```\n') == ['int a;\n', 'int b;\n']
+    print('6 passed, 0 failed, 0 skipped')
+
+
+def main():
+    cc = (sys.argv[2] if sys.argv[1] == 'selftest' else sys.argv[1]).split()
+    if sys.argv[1] == 'selftest':
+        return selftest(cc)
+    source, build = (os.path.abspath(p) for p in sys.argv[2:4])
+    passed = failed = 0
+    with tempfile.TemporaryDirectory() as sysroot, tempfile.TemporaryDirectory() as tmp:
+        subprocess.run(['meson', 'install', '-C', build, '--no-rebuild', '--quiet', '--destdir', sysroot],
+                       check=True, stdout=subprocess.DEVNULL)
+        for name in lint.layers(source):
+            with open(os.path.join(source, 'lib', name, 'README.md')) as f:
+                programs = [includes_of(source, name)] + examples(f.read())
+            for i, code in enumerate(programs):
+                try:
+                    problem = use(cc, code, pkgconfig(sysroot, name), tmp)
+                except (RuntimeError, subprocess.TimeoutExpired) as e:
+                    problem = str(e)
+                passed += not problem
+                failed += bool(problem)
+                if problem:
+                    what = f"the README's example {i}" if i else 'its headers'
+                    print(f'FAIL: tarn-{name}: {what}: {problem}')
+    print(f'{passed} passed, {failed} failed, 0 skipped')
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
