@@ -10,6 +10,11 @@ enum tarn_err tarn_timers_init(struct tarn_timers *q, struct tarn_alloc *alloc, 
     return cap && !q->heap ? TARN_LIMIT : TARN_OK;
 }
 
+void tarn_timers_fini(struct tarn_timers *q, struct tarn_alloc *alloc) {
+    tarn_alloc_put(alloc, q->heap, q->cap * sizeof *q->heap);
+    *q = (struct tarn_timers){0};
+}
+
 static void place(struct tarn_timers *q, uint32_t i, struct tarn_timer *t) {
     q->heap[i] = t;
     t->pos = i + 1;

@@ -23,6 +23,8 @@ struct tarn_timers {
 
 TARN_MUST_USE enum tarn_err tarn_timers_init(struct tarn_timers *q, struct tarn_alloc *alloc,
                                              uint32_t cap);
+/* Gives the memory back; no timer may be set or cleared after. */
+void tarn_timers_fini(struct tarn_timers *q, struct tarn_alloc *alloc);
 /* Sets or moves. TARN_NEVER clears. A queue made for as many timers as there are never refuses;
  * beyond that it traps, since a lost deadline is a programmer's error. */
 void tarn_timer_set(struct tarn_timers *q, struct tarn_timer *t, tarn_time at);
