@@ -4,16 +4,35 @@
 
 #include <stdlib.h>
 
+/* Stands in front of each piece, as far as the piece's alignment asks for. */
+struct sim_piece {
+    struct sim_piece *next, *prev;
+    void *block; /* what the host gave */
+    size_t bytes;
+};
+
+static bool refuses(struct tarn_sim_alloc *a) {
+    a->calls++;
+    return a->fail_at && (a->calls == a->fail_at || (a->fail_on && a->calls > a->fail_at));
+}
+
 static void *counted_get(struct tarn_alloc *alloc, size_t bytes, size_t align) {
     struct tarn_sim_alloc *a = TARN_CONTAINER_OF(alloc, struct tarn_sim_alloc, alloc);
-    a->calls++;
-    if (a->fail_at && (a->calls == a->fail_at || (a->fail_on && a->calls > a->fail_at)))
+    size_t front = TARN_MAX(align, _Alignof(struct sim_piece));
+    while (front < sizeof(struct sim_piece))
+        front *= 2;
+    if (refuses(a) || bytes > SIZE_MAX / 2)
         return NULL;
-    void *mem = NULL;
-    align = TARN_MAX(align, sizeof(void *));
-    if (posix_memalign(&mem, align, TARN_MAX(bytes, (size_t)1)) != 0)
+    /* calloc, and aligned by hand: large pieces cost nothing until they are touched. */
+    uint8_t *block = calloc(1, bytes + 2 * front);
+    if (!block)
         return NULL;
-    __builtin_memset(mem, 0, bytes);
+    uint8_t *mem = block + front + (-(uintptr_t)block & (front - 1));
+    struct sim_piece *piece = (struct sim_piece *)(void *)(mem - sizeof *piece);
+    *piece = (struct sim_piece){.next = a->pieces, .block = block, .bytes = bytes};
+    if (a->pieces)
+        a->pieces->prev = piece;
+    a->pieces = piece;
     a->live++;
     a->live_bytes += bytes;
     return mem;
@@ -21,10 +40,22 @@ static void *counted_get(struct tarn_alloc *alloc, size_t bytes, size_t align) {
 
 static void counted_put(struct tarn_alloc *alloc, void *ptr, size_t bytes) {
     struct tarn_sim_alloc *a = TARN_CONTAINER_OF(alloc, struct tarn_sim_alloc, alloc);
-    TARN_ASSERT(a->live > 0 && a->live_bytes >= bytes);
+    struct sim_piece *piece = (struct sim_piece *)ptr - 1;
+    TARN_ASSERT(a->live > 0 && piece->bytes == bytes);
+    if (piece->prev)
+        piece->prev->next = piece->next;
+    else
+        a->pieces = piece->next;
+    if (piece->next)
+        piece->next->prev = piece->prev;
     a->live--;
     a->live_bytes -= bytes;
-    free(ptr);
+    free(piece->block);
+}
+
+void tarn_sim_alloc_free_all(struct tarn_sim_alloc *a) {
+    while (a->pieces)
+        counted_put(&a->alloc, a->pieces + 1, a->pieces->bytes);
 }
 
 static const struct tarn_alloc_ops counted_ops = {.get = counted_get, .put = counted_put};

@@ -165,8 +165,11 @@ struct tarn_sim_alloc {
     uint64_t calls, fail_at;
     bool fail_on;
     uint64_t live, live_bytes; /* pieces not given back */
+    struct sim_piece *pieces;
 };
 void tarn_sim_alloc_init(struct tarn_sim_alloc *a);
+/* Gives back all that is live: the end of whoever took it. */
+void tarn_sim_alloc_free_all(struct tarn_sim_alloc *a);
 
 /* Holds every free packet of a pool, so that it runs dry, until released. */
 struct tarn_sim_hog {

@@ -35,11 +35,7 @@ static void lan_new(struct lan *lan, uint64_t seed, struct tarn_sim_link_config 
 static void lan_free(struct lan *lan) {
     cr_assert_eq(tarn_sim_pkts_live(&lan->pkts), 0);
     tarn_sim_free(lan->sim);
-    for (unsigned class = 0; class < TARN_PKT_CLASSES; class ++) {
-        struct tarn_pool *pool = &lan->pkts.pools[class];
-        free(pool->items);
-        free(pool->slots);
-    }
+    tarn_sim_alloc_free_all(&lan->alloc);
 }
 
 static const uint8_t everyone[6] = {255, 255, 255, 255, 255, 255};
