@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: ISC */
+/* What tarn/kv.h promises, checked on any read-only store that holds kv_sample. */
+#ifndef TESTS_KV_CONFORMANCE_H
+#define TESTS_KV_CONFORMANCE_H
+
+#include <tarn/kv.h>
+
+struct kv_sample {
+    const char *path, *value;
+    int64_t mtime;
+};
+/* In no order; the store under test must hold exactly these. */
+extern const struct kv_sample kv_sample[];
+extern const size_t kv_sample_count;
+
+/* `borrows`: values lie in memory. */
+void kv_conformance_ro(struct tarn_kv *kv, bool borrows);
+
+#endif
