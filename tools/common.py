@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: ISC
+"""What the parts of ./tarn share: where things are, saying things, running things."""
+import os
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TARGETS = ('unix', 'spt')
+
+
+class Problem(Exception):
+    """Something that the person at the keyboard must know, in one line that says what to do."""
+
+
+def say(text=''):
+    print(text, flush=True)
+
+
+def build_dir(name):
+    return os.path.join(ROOT, 'build', name)
+
+
+def run(command, **more):
+    """Runs a command that must succeed; its output goes where ours goes."""
+    result = subprocess.run(command, **more)
+    if result.returncode != 0:
+        raise Problem(f'{" ".join(command)} failed with status {result.returncode}')
+    return result
+
+
+def quietly(what, command, **more):
+    """Runs a long command with one line of progress; its output is shown only when it fails. Answers
+    the seconds that it took."""
+    tty = sys.stdout.isatty()
+    start = time.monotonic()
+    print(f'{what} ...', end='\r' if tty else '\n', flush=True)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             errors='replace', **more)
+    lines = []
+    for line in child.stdout:
+        lines.append(line)
+        if tty and line.startswith('['):
+            print(f'\r\033[K{what} ... {line.strip()[:70]}', end='', flush=True)
+    child.wait()
+    seconds = time.monotonic() - start
+    if tty:
+        print('\r\033[K', end='')
+    if child.returncode != 0:
+        say(''.join(lines[-80:]))
+        raise Problem(f'{what}: {" ".join(command)} failed with status {child.returncode}')
+    say(f'{what}: done in {seconds:.1f} s')
+    return seconds
+
+
+def configure(name, options=(), env=None):
+    """Makes the build folder where there is none."""
+    if os.path.exists(os.path.join(build_dir(name), 'build.ninja')):
+        return
+    options = list(options)
+    quietly(f'configure build/{name}', ['meson', 'setup', build_dir(name), ROOT] + options, cwd=ROOT,
+            env={**os.environ, **(env or {})})
+
+
+def options_of(target):
+    if target == 'unix':
+        return []
+    return ['--cross-file', os.path.join(ROOT, 'platform', target, f'{target}.ini'),
+            f'-Dtarget={target}']
+
+
+def examples():
+    folder = os.path.join(ROOT, 'examples')
+    return sorted(d for d in os.listdir(folder) if os.path.exists(os.path.join(folder, d, f'{d}.c')))
+
+
+def check_example(name):
+    if name not in examples():
+        raise Problem(f'there is no example "{name}"; there are: {", ".join(examples())}')
+
+
+def image_path(example, target, net='direct'):
+    name = f'{example}-host' if net == 'host' else example
+    return os.path.join(build_dir(target), 'examples', 'bin', name)
+
+
+def tender_path(target):
+    for build in (target, 'unix'):
+        path = os.path.join(build_dir(build), 'platform', target, 'tender', f'tarn-{target}')
+        if os.path.exists(path):
+            return path
+    raise Problem(f'the tender tarn-{target} is not built: run ./tarn build hello -t {target}')
+
+
+def build(example, target, net='direct'):
+    """Builds one example for a target and answers with the image's path."""
+    check_example(example)
+    configure(target, options_of(target))
+    image = image_path(example, target, net)
+    wanted = [os.path.relpath(image, build_dir(target))]
+    if target != 'unix':
+        wanted.append(f'platform/{target}/tender/tarn-{target}')
+    quietly(f'build {wanted[0]} for {target}', ['ninja', '-C', build_dir(target)] + wanted)
+    return image

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: ISC
+"""./tarn run: starts an image with what it asks for, and takes down again what it set up."""
+import contextlib
+import ipaddress
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+from tools.common import Problem, build, say, tender_path
+from tools.elf import Image
+
+TAP_SUBNETS = ['10.88.0.0/24', '10.89.0.0/24', '172.31.88.0/24', '192.168.188.0/24']
+HOST_PORT = 8080
+UP_SECONDS_MAX = 20
+
+
+def ip(*args, check=True):
+    result = subprocess.run(['ip', *args], capture_output=True, text=True)
+    if check and result.returncode != 0:
+        raise Problem(f'ip {" ".join(args)}: {result.stderr.strip()}')
+    return result.stdout
+
+
+def used_networks():
+    for link in json.loads(ip('-j', '-4', 'addr') or '[]'):
+        for a in link.get('addr_info', []):
+            yield ipaddress.ip_network(f'{a["local"]}/{a["prefixlen"]}', strict=False)
+    for route in json.loads(ip('-j', '-4', 'route') or '[]'):
+        if route.get('dst') not in (None, 'default'):
+            with contextlib.suppress(ValueError):
+                yield ipaddress.ip_network(route['dst'], strict=False)
+
+
+def free_subnet():
+    used = list(used_networks())
+    for text in TAP_SUBNETS:
+        subnet = ipaddress.ip_network(text)
+        if not any(subnet.overlaps(u) for u in used):
+            return subnet
+    raise Problem(f'all of {", ".join(TAP_SUBNETS)} are in use here: make a tap yourself and start the '
+                  'image by hand, or use --net=host')
+
+
+def free_tap():
+    names = set(os.listdir('/sys/class/net'))
+    return next(f'tarn{i}' for i in range(1000) if f'tarn{i}' not in names)
+
+
+@contextlib.contextmanager
+def tap():
+    """A tap interface with an address on this side; answers (its name, our address, the guest's)."""
+    if not os.path.exists('/dev/net/tun'):
+        raise Problem('this machine has no /dev/net/tun (modprobe tun makes it): use --net=host')
+    name, subnet = free_tap(), free_subnet()
+    host, guest = subnet[1], subnet[2]
+    ip('tuntap', 'add', 'dev', name, 'mode', 'tap')
+    try:
+        ip('addr', 'add', f'{host}/{subnet.prefixlen}', 'dev', name)
+        ip('link', 'set', name, 'up')
+        yield name, str(host), f'{guest}/{subnet.prefixlen}'
+    finally:
+        ip('link', 'del', name, check=False)
+
+
+def key_of(keys, name):
+    """The value of --name=VALUE in a list of keys, or None."""
+    for key in keys:
+        if key.startswith(f'--{name}='):
+            return key.split('=', 1)[1]
+    return None
+
+
+def command_of(image, target, attach, keys):
+    if target == 'unix':
+        return [image, *attach, '--', *keys]
+    return [tender_path(target), *attach, '--', image, *keys]
+
+
+def port_in_use(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(('', port))
+        except OSError:
+            return True
+    return False
+
+
+def wait_until_up(url, child):
+    """Asks for the page until it comes: true; false where the program ends or time runs out."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    end = time.monotonic() + UP_SECONDS_MAX
+    while time.monotonic() < end and child.poll() is None:
+        try:
+            opener.open(url, timeout=2).read(1)
+            return True
+        except urllib.error.HTTPError:
+            return True
+        except (OSError, ValueError):
+            time.sleep(0.05)
+    return False
+
+
+def run_child(command, url=None):
+    """Runs until the program ends or we are told to stop (^C, TERM, HUP), which we hand on."""
+    child = None
+
+    def stop(signum, frame):
+        if child and child.poll() is None:
+            child.terminate()
+
+    for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(s, stop)
+    child = subprocess.Popen(command, start_new_session=True)
+    if url:
+        if wait_until_up(url, child):
+            say(f'\n  {url}\n\nOpen it in a browser or with curl on this machine. ^C ends it.')
+        elif child.poll() is None:
+            say(f'{url} does not answer yet after {UP_SECONDS_MAX} s; the program is still running.')
+    status = child.wait()
+    return 128 - status if status < 0 else status
+
+
+def run(example, target, net, keys):
+    """Builds and runs; the answer is the program's exit status."""
+    root = os.geteuid() == 0
+    image = build(example, target)  # the manifest is the same for every network
+    manifest = Image(image)
+    nets = [name for name, kind in manifest.devices() if kind == 'network']
+    blocks = [name for name, kind in manifest.devices() if kind == 'block']
+    known = {name for name, *_ in manifest.keys()}
+    if blocks:
+        say(f'The program has block devices ({", ".join(blocks)}); attach them by starting it by hand.')
+    if not nets:
+        return run_child(command_of(image, target, [], keys))
+    serves = 'port' in known
+    if net is None:
+        net = 'direct' if root else 'host'
+    if net == 'host':
+        if target != 'unix':
+            raise Problem(f'--net=host is for the unix target: {target} needs a tap, so run as root')
+        image = build(example, target, 'host')
+        if serves and key_of(keys, 'port') is None:
+            keys = [f'--port={HOST_PORT}', *keys]
+        port = int(key_of(keys, 'port') or 0) if serves else 0
+        if serves and port_in_use(port):
+            raise Problem(f'port {port} is in use: choose another with   -- --port=N')
+        url = f'http://127.0.0.1:{port}/' if serves else None
+        return run_child(command_of(image, target, [], keys), url)
+    if not root:
+        raise Problem('a tap needs root: run this as root, or use --net=host')
+    if len(nets) > 1:
+        raise Problem(f'the program has several network devices ({", ".join(nets)}): start it by hand')
+    with tap() as (name, host, guest):
+        say(f'made {name}: {host} here, {guest} in the program; it goes when the program ends')
+        if key_of(keys, 'ipv4') is None:
+            keys = [f'--ipv4={guest}', f'--ipv4-gateway={host}', *keys]
+        address = key_of(keys, 'ipv4').split('/')[0]
+        port = key_of(keys, 'port') or next((d for n, _, d, _ in manifest.keys() if n == 'port'), None)
+        url = f'http://{address}{"" if port == "80" else f":{port}"}/' if serves else None
+        return run_child(command_of(image, target, [f'--net:{nets[0]}={name}'], keys), url)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: ISC
+"""What each job needs from the system, and installing it on Debian."""
+import os
+import shutil
+import subprocess
+import sys
+
+from tools.common import Problem, say
+
+BUILD = ['gcc', 'libc6-dev', 'meson', 'ninja-build', 'pkgconf', 'libpcap-dev']
+RUN = BUILD + ['iproute2']
+TEST = BUILD + ['libcriterion-dev', 'iproute2', 'iputils-ping', 'curl', 'git', 'clang-19',
+                'clang-format']
+FUZZ = TEST + ['libclang-rt-19-dev']
+BENCH = RUN + ['nginx-light', 'wrk']
+# A package that another one stands in for: nginx-light by any nginx.
+STAND_INS = {'nginx-light': 'nginx', 'pkgconf': 'pkg-config', 'clang-format': 'clang-format-14'}
+
+
+def installed(package):
+    if package in STAND_INS and shutil.which(STAND_INS[package]):
+        return True
+    out = subprocess.run(['dpkg-query', '-W', '-f', '${Status}', package], capture_output=True,
+                         text=True)
+    return out.stdout.startswith('install ok')
+
+
+def ensure(packages, yes=False):
+    """Installs what is missing: says what, and asks unless it is root or was told not to."""
+    if not shutil.which('dpkg-query'):
+        tools = [t for t in ('gcc', 'meson', 'ninja') if not shutil.which(t)]
+        if tools:
+            raise Problem(f'this is no Debian, so install by hand: {" ".join(tools)}')
+        return
+    missing = [p for p in packages if not installed(p)]
+    if not missing:
+        return
+    root = os.geteuid() == 0
+    command = ([] if root else ['sudo']) + ['apt-get', 'install', '-y', '--no-install-recommends']
+    say(f'These Debian packages are missing: {" ".join(missing)}')
+    if not root and not yes:
+        if not sys.stdin.isatty():
+            raise Problem(f'install them: {" ".join(command + missing)}   (or say ./tarn ... -y)')
+        answer = input('Install them with sudo apt-get? [Y/n] ')
+        if answer.strip().lower() not in ('', 'y', 'yes'):
+            raise Problem('not installed')
+    env = {**os.environ, 'DEBIAN_FRONTEND': 'noninteractive'}
+    update = subprocess.run(command[:-3] + ['update', '-q'], env=env)
+    if update.returncode != 0:
+        say('apt-get update failed; trying with the lists that are there')
+    if subprocess.run(command + ['-q'] + missing, env=env).returncode != 0:
+        raise Problem(f'apt-get could not install all of: {" ".join(missing)}')
