@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: ISC */
+/* guest.h: what the files of the spt guest know of each other. */
+#ifndef TARN_SPT_GUEST_H
+#define TARN_SPT_GUEST_H
+
+#include "../abi.h"
+#include <platform.h>
+
+/* What the tender said, checked: the addresses below point where they should. */
+struct guest {
+    const struct spt_boot *boot;
+    const struct spt_manifest *manifest;
+    struct tarn_span cmdline;
+    const struct spt_grant *grant; /* NULL: a tender that offers no more than the plain ABI */
+};
+extern struct guest tarn_spt_guest;
+
+static inline bool guest_has(enum spt_feature feature) {
+    return tarn_spt_guest.grant && (tarn_spt_guest.grant->features & feature);
+}
+
+/* The manifest's entry of that name and type, attached; NULL after saying so on the console. */
+const struct spt_entry *guest_entry(const char *name, enum spt_entry_type type, uint32_t *index);
+
+/* Says it on the console, and ends the program. */
+_Noreturn void guest_die(const char *what);
+
+/* Does what the block devices were asked for, a bounded piece at a time; whether there is more. */
+bool guest_blk_poll(uint64_t *ready);
+void *memcpy(void *restrict to, const void *restrict from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *to, int byte, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+
+#endif

@@ -1,0 +1,532 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""tarn-spt and the images for it, from outside: run.py TENDER SOURCE_DIR WORK_DIR
+
+Builds the images of this tree in WORK_DIR, then runs them under the tender, and, where they are found,
+under upstream's tender (TARN_SOLO5_SPT, or solo5-spt in PATH) and upstream's test guests (the folder
+TARN_SOLO5_TESTS, as its build leaves them) under ours. Answers in TAP.
+"""
+import os
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+TENDER, SOURCE, WORK = sys.argv[1:4]
+UPSTREAM = os.environ.get("TARN_SOLO5_SPT") or shutil.which("solo5-spt")
+UPSTREAM_TESTS = os.environ.get("TARN_SOLO5_TESTS")
+SIGILL, SIGFPE, SIGSEGV, SIGSYS = -4, -8, -11, -31
+HELLO_BYTES_MAX = 24 * 1024
+
+checks = []
+
+
+class Skip(Exception):
+    pass
+
+
+def check(function):
+    checks.append(function)
+    return function
+
+
+def run(*args, tender=None, mem=2, timeout=30, **kw):
+    """Status, and everything said on both streams."""
+    words = [tender or TENDER]
+    if mem:
+        words.append(f"--mem={mem}")
+    done = subprocess.run(words + [str(a) for a in args], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=timeout, **kw)
+    return done.returncode, done.stdout.decode(errors="replace")
+
+
+def expect(got, status, *texts):
+    assert got[0] == status, f"status {got[0]} and not {status}: {got[1]}"
+    for text in texts:
+        assert text in got[1], f"no {text!r} in: {got[1]}"
+
+
+def image(name):
+    path = f"{WORK}/examples/bin/{name}"
+    return path if os.path.exists(path) else f"{WORK}/tests/spt/guests/spt-{name}"
+
+
+def upstream():
+    if not UPSTREAM:
+        raise Skip("no solo5-spt (TARN_SOLO5_SPT, or PATH)")
+    return UPSTREAM
+
+
+def upstream_test(name):
+    path = f"{UPSTREAM_TESTS}/test_{name}/test_{name}.spt"
+    if not UPSTREAM_TESTS or not os.path.exists(path):
+        raise Skip("no upstream test guests (TARN_SOLO5_TESTS)")
+    return path
+
+
+def stripped(name, folder):
+    out = f"{folder}/{name}"
+    subprocess.run(["strip", "-o", out, image(name)], check=True)
+    return out
+
+
+# -- images ------------------------------------------------------------------------------------------
+
+
+@check
+def images_build(folder):
+    """the images are built"""
+    log = open(f"{WORK}.log", "w")
+    if not os.path.exists(f"{WORK}/build.ninja"):
+        subprocess.run(["meson", "setup", WORK, SOURCE, "--cross-file",
+                        f"{SOURCE}/platform/spt/spt.ini", "-Dtarget=spt"], check=True, stdout=log,
+                       stderr=log, env={k: v for k, v in os.environ.items() if k != "CFLAGS"})
+    subprocess.run(["ninja", "-j2", "-C", WORK], check=True, stdout=log, stderr=log)
+
+
+def hello_says(tender, path, mem=2):
+    start = time.monotonic()
+    process = subprocess.Popen([tender, f"--mem={mem}", path], stdout=subprocess.PIPE)
+    times = [time.monotonic() - start for line in process.stdout if line == b"hello\n"]
+    assert process.wait() == 0 and len(times) == 4, times
+    for second, at in enumerate(times):
+        assert second <= at < second + 0.5, times
+
+
+@check
+def hello(folder):
+    """hello says it four times, a second apart, in 2 MB"""
+    hello_says(TENDER, image("hello"))
+
+
+@check
+def hello_size(folder):
+    """hello is smaller than 24 KB"""
+    size = os.path.getsize(stripped("hello", folder))
+    assert size < HELLO_BYTES_MAX, f"{size} bytes"
+
+
+@check
+def hello_upstream(folder):
+    """a stripped hello runs the same under upstream's tender"""
+    hello_says(upstream(), stripped("hello", folder))
+
+
+@check
+def status(folder):
+    """the program's result is the exit status"""
+    expect(run(image("answer")), 42)
+
+
+@check
+def not_run_directly(folder):
+    """an image started by itself does not run"""
+    try:
+        subprocess.run([image("answer")])
+    except FileNotFoundError:
+        return
+    raise AssertionError("it ran")
+
+
+def env_of(got):
+    assert got[0] == 0, got
+    return dict(re.findall(r"^(\w+) (\S.*)$", got[1], re.M))
+
+
+def check_env(tender):
+    one, two = (env_of(run(image("env"), tender=tender)) for _ in range(2))
+    assert abs(int(one["wall"]) / 1e9 - time.time()) < 60, one
+    assert 20e6 <= int(one["slept"]) < 500e6, one
+    assert one["random"] != two["random"] and one["canary"] != two["canary"], (one, two)
+    assert int(one["canary"]) % 256 == 0 and int(one["canary"]) != 0, one
+    assert int(one["dirty"]) == 0 and int(one["heap"]) > 256 << 10, one
+    large = env_of(run(image("env"), tender=tender, mem=64))
+    assert int(large["heap"]) > 62 << 20, large
+
+
+@check
+def env(folder):
+    """clocks run, random numbers and canaries differ, all memory is there and zero"""
+    check_env(TENDER)
+
+
+@check
+def env_upstream(folder):
+    """the same under upstream's tender"""
+    check_env(upstream())
+
+
+@check
+def words(folder):
+    """what the shell made one word stays one"""
+    for text in ("", "a b", 'say "so"', "back\\slash", "it's", "tab\tand\nline", "плес"):
+        got = run(image("env"), f"--text={text}")
+        expect(got, 0, f"text [{text}]")
+
+
+@check
+def too_many_words(folder):
+    """a command line of more than the ABI's 8191 bytes is refused"""
+    expect(run(image("env"), "--text=" + "x" * 8184), 0)
+    expect(run(image("env"), "--text=" + "x" * 8185), 1, "command line is longer")
+
+
+# -- crashes -----------------------------------------------------------------------------------------
+
+CRASHES = {
+    "null": (SIGSEGV, "write to address 0x8 (a null pointer)"),
+    "rodata": (SIGSEGV, "(read-only)"),
+    "text": (SIGSEGV, "(read-only)"),
+    "data-code": (SIGSEGV, "execution of address"),
+    "stack": (SIGSEGV, "stack overflow"),
+    "fiber": (SIGSEGV, "stack overflow"),
+    "assert": (SIGILL, "a check failed"),
+    "index": (SIGILL, "a check failed"),
+    "smash": (SIGILL, "tarn: a stack buffer overflowed"),
+    "divide": (SIGFPE, "division"),
+}
+
+
+@check
+def crashes(folder):
+    """every crash is reported, and the signal is the true one"""
+    for how, (signal, text) in CRASHES.items():
+        got = run(image("crash"), f"--how={how}")
+        expect(got, signal, text, "tarn-spt: the program crashed:", "  rip 0000000000", "  trace  0x")
+
+
+@check
+def crashes_trace(folder):
+    """the trace leads back to tarn_main"""
+    _, text = run(image("crash"), "--how=assert")
+    symbols = subprocess.run(["nm", "-n", image("crash")], stdout=subprocess.PIPE, check=True).stdout
+    starts = [(int(l.split()[0], 16), l.split()[2]) for l in symbols.decode().splitlines()
+              if l.split()[1] in "tT"]
+    trace = text[text.index("trace"):]
+    names = [max((s for s in starts if s[0] <= int(a, 16)), default=(0, ""))[1]
+             for a in re.findall(r"0x([0-9a-f]+)", trace)]
+    assert names[0].startswith("tarn_main") and "run_main" in names, names
+
+
+@check
+def crashes_low(folder):
+    """what the tender wrote can only be read, and the rest below the image not even that"""
+    for how in ("grant", "boot", "low"):
+        expect(run(image("crash"), f"--how={how}"), SIGSEGV, "write to address")
+
+
+@check
+def crashes_upstream(folder):
+    """guard pages and read-only memory hold under upstream's tender too"""
+    for how, (signal, _) in CRASHES.items():
+        expect(run(image("crash"), f"--how={how}", tender=upstream()), signal)
+
+
+# -- the sandbox -------------------------------------------------------------------------------------
+
+
+class Probe:
+    """A guest that makes one system call, with a network device and a disk of 1 MB."""
+
+    def __init__(self, folder):
+        self.path = f"{folder}/probe.img"
+        with open(self.path, "wb") as disk:
+            disk.truncate(1 << 20)
+        self.ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.theirs = theirs.fileno()
+        self.keep = theirs
+
+    def __call__(self, nr, *args, extra=()):
+        words = [f"--net:service=@{self.theirs}", f"--block:storage={self.path}", image("syscall"),
+                 f"--nr={nr}", *extra]
+        words += [f"--a{i}={a if isinstance(a, str) else format(a & (1 << 64) - 1, 'x')}"
+                  for i, a in enumerate(args)]
+        return run(*words, pass_fds=[self.theirs])
+
+    def disk_fd(self):
+        """The one descriptor that pread64 may use."""
+        found = [fd for fd in range(3, 64) if self(17, fd, "buf", 512, 0)[0] == 0]
+        assert len(found) == 1, found
+        return found[0]
+
+
+@check
+def sandbox_calls(folder):
+    """every system call that is not in the ABI, or in the grant, is the end"""
+    probe = Probe(folder)
+    may = {0, 1, 17, 18, 19, 20, 75, 158, 228, 231, 281, 286, 318}
+    uprobes = {335, 336}  # the kernel's own way back from a probe, which no filter sees
+    for nr in {*range(0, 32), *range(32, 470, 3), 0x40000001, 0x7fffffff} - may - uprobes:
+        expect(probe(nr, 1, "buf", 1), SIGSYS, f"system call {nr},")
+    for nr in may - {231}:
+        expect(probe(nr, 77, "buf", 999, 0), SIGSYS, f"system call {nr},")
+
+
+@check
+def sandbox_arguments(folder):
+    """the calls of the ABI work on their own descriptors only, and within their device"""
+    probe = Probe(folder)
+    disk, net, mb = probe.disk_fd(), probe.theirs, 1 << 20
+    good = [
+        (1, 1, "buf", 0), (228, 0, "buf"), (228, 1, "buf"), (318, "buf", 256, 0),
+        (0, net, "buf", 100), (17, disk, "buf", 512, mb - 512), (18, disk, "buf", 512, mb - 512),
+        (17, disk, "buf", 131072, mb - 131072), (75, disk),
+    ]
+    bad = [
+        (1, 0, "buf", 1), (1, 2, "buf", 1), (1, 1 | 1 << 32, "buf", 1), (1, disk, "buf", 1),
+        (228, 2, "buf"), (228, 7, "buf"), (158, 0x1001, "buf"), (158, 0x1003, "buf"),
+        (318, "buf", 257, 0), (318, "buf", 1, 1), (0, disk, "buf", 1), (0, 0, "buf", 1),
+        (17, net, "buf", 512, 0), (17, disk, "buf", 512, mb - 511), (18, disk, "buf", 512, mb),
+        (18, disk, "buf", 512, -512), (18, disk, "buf", 131073, 0), (75, net),
+        (18, disk, "buf", 131072, mb - 131071), (18, disk, "buf", 1024, mb - 1024),
+        (18, disk, "buf", 512, 1 << 40),
+    ]
+    for call in good:
+        got = probe(*call)
+        expect(got, 0, "answer")
+        assert "answer -" not in got[1] or call[0] == 0, (call, got)
+    for call in bad:
+        expect(probe(*call), SIGSYS, f"system call {call[0]},")
+    assert os.path.getsize(probe.path) == mb
+
+
+@check
+def sandbox_int80(folder):
+    """32-bit system calls are the end at once"""
+    # Some kernels do not have them at all.
+    assert Probe(folder)(20, extra=["--int80=true"])[0] in (SIGSYS, SIGSEGV)
+
+
+@check
+def sandbox_process(folder):
+    """a running program has no capability, no other file, and no way to new privileges"""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with theirs, open(os.devnull) as other:
+        guest = subprocess.Popen([TENDER, "--mem=2", f"--net:service=@{theirs.fileno()}", image("echo")],
+                                 stdout=subprocess.PIPE, pass_fds=[theirs.fileno(), other.fileno()],
+                                 env={"SECRET": "hidden-in-the-environment"})
+        assert guest.stdout.readline() == b"ready\n"
+        state = dict(l.split(":\t", 1) for l in open(f"/proc/{guest.pid}/status").read().splitlines())
+        for which in ("CapPrm", "CapEff", "CapInh", "CapAmb"):
+            assert int(state[which], 16) == 0, (which, state[which])
+        if os.getuid() == 0:
+            assert int(state["CapBnd"], 16) == 0, state["CapBnd"]
+            fds = {os.readlink(f"/proc/{guest.pid}/fd/{f}") for f in os.listdir(f"/proc/{guest.pid}/fd")}
+            assert os.devnull not in fds and len(fds) <= 5, fds
+            environment = open(f"/proc/{guest.pid}/environ", "rb").read()
+            assert b"hidden" not in environment, environment
+        assert state["NoNewPrivs"] == "1" and state["Seccomp"] == "2", state
+        ours.send(b"stop now")
+        assert guest.wait(10) == 0
+    ours.close()
+
+
+# -- devices -----------------------------------------------------------------------------------------
+
+
+def echo(tender, frames):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.settimeout(10)
+    with ours, theirs:
+        fd = theirs.fileno()
+        guest = subprocess.Popen([tender, "--mem=4", f"--net:service=@{fd}", image("echo")],
+                                 stdout=subprocess.PIPE, pass_fds=[fd])
+        assert guest.stdout.readline() == b"ready\n"
+        for frame in frames:
+            ours.send(frame)
+            assert ours.recv(65536) == frame, f"{len(frame)} bytes came back otherwise"
+        ours.send(b"stop now")
+        assert guest.wait(10) == 0
+
+
+@check
+def net_frames(folder):
+    """frames of every size come back as they were"""
+    echo(TENDER, [os.urandom(n) for n in (14, 15, 60, 64, 65, 511, 512, 1000, 1513, 1514)])
+
+
+@check
+def disk(folder):
+    """a disk is written and read whole, in ranges and at its end"""
+    for block, size in ((512, 262144), (4096, 131072), (512, 512), (512, 132096), (32768, 65536)):
+        path = f"{folder}/disk-{size}.img"
+        with open(path, "wb") as file:
+            file.truncate(size)
+        expect(run(f"--block:storage={path}", f"--block-sector-size:storage={block}", image("disk"),
+                   mem=4), 0, "good all of it", "good behind the end", "good flush", "good discard")
+        wanted = bytes((i * 7 + i // 512) & 255 for i in range(size))
+        assert open(path, "rb").read() == wanted, f"{size} bytes"
+
+
+@check
+def disk_upstream(folder):
+    """the same under upstream's tender, without flush"""
+    path = f"{folder}/disk-upstream.img"
+    with open(path, "wb") as file:
+        file.truncate(65536)
+    expect(run(f"--block:storage={path}", image("disk"), tender=upstream(), mem=4), 0,
+           "good all of it", "good no flush")
+
+
+# -- what the operator gets wrong ---------------------------------------------------------------------
+
+
+@check
+def operator(folder):
+    """each mistake has one line that says what to do"""
+    small, odd = f"{folder}/empty", f"{folder}/odd"
+    open(small, "wb").close()
+    with open(odd, "wb") as file:
+        file.truncate(1000)
+    disk, echo_image = image("disk"), image("echo")
+    for args, text in [
+        ([], "which image?"),
+        (["/no/such/file"], "cannot open /no/such/file: No such file"),
+        ([folder], "is not a file"),
+        ([small], "not an ELF"),
+        ([__file__], "not an ELF"),
+        ([TENDER], "not an spt image"),
+        (["--mem=x", image("hello")], "--mem=x: a number"),
+        (["--mem=0", image("hello")], "--mem=0: a number"),
+        (["--mem=-1", image("hello")], "--mem=-1: a number"),
+        (["--mem=1", image("hello")], "needs 2 MB of memory"),
+        (["--frobnicate", image("hello")], "unknown option --frobnicate"),
+        (["--net:service=tap0", image("hello")], "declares no network device 'service'"),
+        (["--block:service=x", echo_image], "declares no block device 'service'"),
+        ([echo_image], "attach it with --net:service=TAP"),
+        ([disk], "attach it with --block:storage=FILE"),
+        (["--net:service=tarnnone0", echo_image], "no interface tarnnone0"),
+        (["--net:service=lo", echo_image], "lo is no tap"),
+        (["--net:service=averyveryverylongname", echo_image], "is no interface's name"),
+        (["--net:service=@99", echo_image], "no open file @99"),
+        (["--net:service=@x", echo_image], "no open file @x"),
+        (["--net-mac:service=12:34", echo_image], "is no MAC address"),
+        (["--net-mac:service=01:00:00:00:00:01", echo_image], "multicast"),
+        (["--block:storage=/no/such/disk", disk], "cannot open /no/such/disk"),
+        ([f"--block:storage={folder}", disk], "cannot open"),
+        (["--block:storage=/dev/null", disk], "neither a file nor a block device"),
+        ([f"--block:storage={small}", disk], "must be a multiple of 512 bytes, and not empty"),
+        ([f"--block:storage={odd}", disk], "must be a multiple of 512 bytes"),
+        ([f"--block:storage={odd}", "--block-sector-size:storage=513", disk], "is no sector size"),
+        ([f"--block:storage={odd}", f"--block:storage={odd}", disk], ""),
+    ]:
+        status, said = run(*args, mem=None)
+        assert status == 1 and said.startswith("tarn-spt: ") and text in said, (args, status, said)
+        assert said.count("\n") == 1, (args, said)
+
+
+@check
+def help_and_version(folder):
+    """--help and --version answer and end well"""
+    expect(run("--help", mem=None), 0, "usage: tarn-spt", "--mem=MB")
+    expect(run("--version", mem=None), 0, "spt ABI 2")
+
+
+@check
+def hostile(folder):
+    """an image with any one byte of its headers changed runs, dies or is refused, and no more"""
+    good = open(stripped("answer", folder), "rb").read()
+    path = f"{folder}/hostile"
+    headers = 64 + 56 * struct.unpack_from("<H", good, 56)[0]
+    for at in range(0, headers + 400, 3):
+        for value in (0, 0xff):
+            bad = bytearray(good)
+            bad[at] = value
+            with open(path, "wb") as file:
+                file.write(bad)
+            status, said = run(path)
+            assert status in (42, 1, 255, SIGSEGV, SIGILL), (at, value, status, said)
+            assert status != 1 or said.startswith("tarn-spt: "), (at, value, said)
+
+
+# -- upstream's guests ---------------------------------------------------------------------------------
+
+UPSTREAM_GUESTS = {
+    "hello": (0, "SUCCESS", ["Hello_Solo5"]),
+    "quiet": (0, "SUCCESS", ["--solo5:quiet"]),
+    "output": (0, "", []),
+    "globals": (0, "SUCCESS", []),
+    "fpu": (0, "SUCCESS", []),
+    "tls": (0, "SUCCESS", []),
+    "time": (0, "SUCCESS", []),
+    "exception": (SIGSEGV, "", []),
+    "zeropage": (SIGSEGV, "", []),
+    "xnow": (SIGSEGV, "", []),
+    "wnox": (SIGSEGV, "", []),
+    "notls": (SIGSEGV, "", []),
+    "ssp": (255, "ABORT", []),
+    "seccomp": (SIGSYS, "", []),
+}
+
+
+def upstream_guest(name, status, text, args):
+    def go(folder):
+        expect(run(upstream_test(name), *args), status, text)
+    go.__doc__ = f"upstream's {name}"
+    checks.append(go)
+
+
+for guest_name, wanted in UPSTREAM_GUESTS.items():
+    upstream_guest(guest_name, *wanted)
+
+
+@check
+def upstream_blk(folder):
+    """upstream's blk, with both sizes of sectors"""
+    path = f"{folder}/storage.img"
+    for more in ([], ["--block-sector-size:storage=4096"]):
+        with open(path, "wb") as file:
+            file.truncate(4 << 20)
+        expect(run(f"--block:storage={path}", *more, "--", upstream_test("blk")), 0, "SUCCESS")
+
+
+@check
+def upstream_maxdevices(folder):
+    """upstream's mft_maxdevices: 63 disks"""
+    path = upstream_test("mft_maxdevices")
+    options = []
+    for i in range(63):
+        disk_path = f"{folder}/storage{i}.img"
+        with open(disk_path, "wb") as file:
+            file.truncate(4096)
+        options.append(f"--block:storage{i}={disk_path}")
+    expect(run(*options, "--", path), 0, "SUCCESS")
+
+
+@check
+def upstream_broken(folder):
+    """upstream's broken images are refused"""
+    upstream_test("hello")
+    path = f"{UPSTREAM_TESTS}/test_buggyelf/buggyelf.hvt"
+    if not os.path.exists(path):
+        raise Skip("no buggyelf")
+    expect(run(path), 1, "tarn-spt: ")
+
+
+def main():
+    print(f"1..{len(checks)}", flush=True)
+    failed = False
+    with tempfile.TemporaryDirectory() as folder:
+        for number, function in enumerate(checks, 1):
+            title = function.__doc__
+            try:
+                function(folder)
+                print(f"ok {number} - {title}")
+            except Skip as why:
+                print(f"ok {number} - {title} # SKIP {why}")
+            except Exception as error:  # whatever it is, the others still run
+                print(f"not ok {number} - {title}")
+                print("\n".join(f"# {line}" for line in f"{type(error).__name__}: {error}".splitlines()))
+                failed = True
+                if function is images_build:
+                    print("Bail out! no images")
+                    return 1
+            sys.stdout.flush()
+    return failed
+
+
+sys.exit(main())
