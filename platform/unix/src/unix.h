@@ -43,9 +43,10 @@ void unix_watch_remove(struct unix_watch *watch);
 uint32_t unix_device_new(void);
 #define UNIX_DEVICE_NONE 63u /* the platform's own bit */
 
-/* Called before each wait; true: it did something, and the wait only looks. */
+/* Called before each wait: does what it has to do, and answers when it wants to be called again; 0:
+ * there is something to look at now. May set bits of the ready set. */
 struct unix_before_wait {
-    bool (*run)(struct unix_before_wait *hook);
+    tarn_time (*run)(struct unix_before_wait *hook, uint64_t *ready);
     struct unix_before_wait *next;
 };
 void unix_before_wait_add(struct unix_before_wait *hook);

@@ -75,12 +75,13 @@ static int wait_for(struct epoll_event *events, tarn_time duration) {
 
 void tarn_platform_yield(tarn_time deadline, struct tarn_ready *out) {
     struct epoll_event events[EVENTS_MAX];
-    for (struct unix_before_wait *hook = before_wait; hook; hook = hook->next)
-        if (hook->run(hook))
-            deadline = 0;
+    out->devices = 0;
+    for (struct unix_before_wait *hook = before_wait; hook; hook = hook->next) {
+        tarn_time at = hook->run(hook, &out->devices);
+        deadline = TARN_MIN(deadline, at);
+    }
     tarn_time now = deadline == 0 || deadline == TARN_NEVER ? 0 : tarn_platform_now();
     tarn_time left = deadline == TARN_NEVER ? TARN_NEVER : deadline > now ? deadline - now : 0;
-    out->devices = 0;
     int n = wait_for(events, left);
     for (int i = 0; i < n; i++) {
         struct unix_watch *watch = events[i].data.ptr;
