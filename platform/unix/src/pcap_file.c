@@ -119,7 +119,10 @@ enum tarn_err unix_pcap_file_new(const struct unix_net_request *r, struct tarn_n
         return refuse(r, "not a capture of Ethernet frames");
     if (out_path && *out_path && !(f->out = unix_pcap_dump_open(out_path)))
         return TARN_IO;
-    f->netif = (struct tarn_netif){.ops = &file_ops, .mtu = 1500, .device = unix_device_new()};
+    f->netif = (struct tarn_netif){.ops = &file_ops,
+                                   .mtu = 1500,
+                                   .features = TARN_NETIF_TX_LINEAR,
+                                   .device = unix_device_new()};
     memcpy(f->netif.mac, r->mac, sizeof r->mac);
     f->pkts = r->pkts;
     read_next(f);

@@ -95,7 +95,8 @@ enum tarn_err unix_pcap_live_new(const struct unix_net_request *r, struct tarn_n
     live->pcap = pcap_create(r->value, error);
     if (!live->pcap)
         return refuse(r, error, "");
-    live->netif = (struct tarn_netif){.ops = &live_ops, .mtu = 1500};
+    live->netif =
+        (struct tarn_netif){.ops = &live_ops, .mtu = 1500, .features = TARN_NETIF_TX_LINEAR};
     unix_interface_mtu(r->value, &live->netif.mtu, &is_up);
     enum tarn_err err = configure(r, live->pcap);
     if (err) {

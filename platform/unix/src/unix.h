@@ -10,7 +10,7 @@
 #include "platform.h"
 #include "runtime.h"
 
-/* main.c: --net:NAME=VALUE and its kin, as given. The values live as long as the process. */
+/* options.c: --net:NAME=VALUE and its kin, as given. The values live as long as the process. */
 #define UNIX_ATTACH_MAX 64
 struct unix_attach {
     const char *name; /* NUL-terminated; the device's */
@@ -23,6 +23,9 @@ struct unix_options {
     const char *pcap;   /* NULL: not given */
 };
 extern struct unix_options unix_options;
+/* Takes `arg` where it is an option of this platform; false: it is the program's. Ends the process
+ * where it is wrong. */
+bool unix_take_option(const struct tarn_program *program, const char *arg);
 /* The value given for a device, or NULL. */
 const char *unix_attached(const struct unix_attach *list, size_t count, const char *name);
 

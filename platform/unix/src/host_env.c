@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: ISC */
+/* tarn_env_net over the host's sockets: chosen by linking this instead of Tarn's own layers. */
+#include <tarn/app.h>
+
+#include "host.h"
+
+#define FLOWS_MAX 1024u
+
+enum tarn_err tarn_env_net(struct tarn_env *env, const struct tarn_device *device,
+                           struct tarn_net **out) {
+    static struct host_net net; /* the host is one, whatever the devices are called */
+    TARN_ASSERT(device->type == TARN_DEVICE_NET);
+    if (!net.tasks) {
+        enum tarn_err err =
+            host_net_init(&net, tarn_env_alloc(env), tarn_env_tasks(env), FLOWS_MAX);
+        if (err) {
+            net.tasks = NULL;
+            unix_say("not enough memory for %u connections: give more with --mem=MB", FLOWS_MAX);
+            return err;
+        }
+    }
+    *out = &net.net;
+    return TARN_OK;
+}
