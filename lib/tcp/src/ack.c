@@ -18,7 +18,8 @@ void tcp_rtt_sample(struct tcp_conn *c, uint32_t rtt_us) {
     c->srtt_us = TARN_MAX(c->srtt_us, 1u);
     c->rtt_min_us = TARN_MIN(c->rtt_min_us, rtt_us);
     uint32_t rto_min = (uint32_t)(c->tcp->config.options.rto_min / 1000);
-    /* The minimum bounds the variance's part, so that a long path has as much slack as a short one. */
+    /* The minimum bounds the variance's part, so that a long path has as much slack as a short one.
+     */
     uint32_t slack = TARN_MAX(4 * c->rttvar_us, CLOCK_GRANULARITY_US);
     slack = TARN_MAX(slack, rto_min);
     c->rto_us = TARN_MIN(c->srtt_us + slack, TCP_RTO_MAX_US);
@@ -97,7 +98,7 @@ bool tcp_ack_input(struct tcp_conn *c, const struct tcp_segment *seg) {
         tcp_recovery_ack(c, &round);
         tcp_flight_end(c);
     }
-    if (c->snd_nxt != c->snd_end || tcp_sent_first_lost(c) || (c->fin_queued && !c->fin_sent))
+    if (has_unsent(c) || tcp_sent_first_lost(c))
         tcp_conn_dirty(c);
     return true;
 }

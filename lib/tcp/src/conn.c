@@ -62,9 +62,9 @@ struct tcp_conn *tcp_conn_new(struct tarn_tcp *tcp, const struct tarn_endpoint *
     };
     ring_init(&c->recent);
     c->ts_offset = tcp_ts_offset(tcp, &c->local, c->local_port, &c->remote, c->remote_port);
-    tarn_map_insert(&tcp->conn_map, &c->by_tuple,
-                    tcp_tuple_hash(&tcp->key, &c->local, c->local_port, &c->remote,
-                                   c->remote_port));
+    tarn_map_insert(
+        &tcp->conn_map, &c->by_tuple,
+        tcp_tuple_hash(&tcp->key, &c->local, c->local_port, &c->remote, c->remote_port));
     return c;
 }
 
@@ -162,11 +162,10 @@ uint32_t tcp_isn(struct tarn_tcp *tcp, const struct tarn_ip_addr *local, uint16_
            + (uint32_t)tcp_tuple_hash(&tcp->isn_key, local, local_port, remote, remote_port);
 }
 
-/* The same for one four-tuple, so that TIME-WAIT can compare (RFC 6191), and unlike any other's (RFC 7323
- * section 5.4). */
-uint32_t tcp_ts_offset(struct tarn_tcp *tcp, const struct tarn_ip_addr *local,
-                       uint16_t local_port, const struct tarn_ip_addr *remote,
-                       uint16_t remote_port) {
+/* The same for one four-tuple, so that TIME-WAIT can compare (RFC 6191), and unlike any other's
+ * (RFC 7323 section 5.4). */
+uint32_t tcp_ts_offset(struct tarn_tcp *tcp, const struct tarn_ip_addr *local, uint16_t local_port,
+                       const struct tarn_ip_addr *remote, uint16_t remote_port) {
     return (uint32_t)tcp_tuple_hash(&tcp->ts_key, local, local_port, remote, remote_port);
 }
 

@@ -4,7 +4,8 @@
 
 #define PORT_TRIES_MAX 1024u
 
-/* Algorithm 3: a keyed hash of the destination, and a counter. Each destination sees its own sequence. */
+/* Algorithm 3: a keyed hash of the destination, and a counter. Each destination sees its own
+ * sequence. */
 static enum tarn_err choose_port(struct tarn_tcp *tcp, struct tarn_endpoint *local,
                                  const struct tarn_endpoint *remote) {
     const struct tarn_tcp_options *o = &tcp->config.options;

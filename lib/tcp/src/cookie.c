@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* SYN cookies (RFC 4987 section 3.6): all that a half-open connection needs, in the numbers that the peer
- * sends back. The sequence number holds a clock of 64 s (5 bits), the MSS (3 bits) and a keyed hash (24
- * bits) over the connection; the timestamp's low bits hold window scale and SACK. */
+/* SYN cookies (RFC 4987 section 3.6): all that a half-open connection needs, in the numbers that
+ * the peer sends back. The sequence number holds a clock of 64 s (5 bits), the MSS (3 bits) and a
+ * keyed hash (24 bits) over the connection; the timestamp's low bits hold window scale and SACK. */
 #include "internal.h"
 
 static const uint16_t mss_table[8] = {216, 536, 1024, 1220, 1400, 1440, 1460, 8940};
@@ -35,18 +35,19 @@ static uint32_t assemble(struct tarn_tcp *tcp, const struct tcp_segment *seg, ui
            | cookie_hash(tcp, seg, irs, clock, mss_index);
 }
 
-uint32_t tcp_cookie_make(struct tarn_tcp *tcp, const struct tcp_segment *syn,
-                         const uint16_t *mss) {
+uint32_t tcp_cookie_make(struct tarn_tcp *tcp, const struct tcp_segment *syn, const uint16_t *mss) {
     uint32_t i = TARN_COUNT_OF(mss_table) - 1;
     while (i > 0 && TARN_AT(mss_table, i) > *mss)
         i--;
     return assemble(tcp, syn, syn->seq, cookie_clock(tcp), i);
 }
 
-/* The clock's low bits are replaced, never past the present: the peer's PAWS must not see time go back. */
+/* The clock's low bits are replaced, never past the present: the peer's PAWS must not see time go
+ * back. */
 uint32_t tcp_cookie_tsval(const struct tarn_tcp *tcp, const struct tcp_half *half) {
     uint32_t now = now_ms(tcp) + half->ts_offset;
-    uint32_t wscale = half->wscale_ok ? TARN_MIN(half->wscale, (uint8_t)TCP_WSCALE_MAX) : TS_NO_WSCALE;
+    uint32_t wscale =
+        half->wscale_ok ? TARN_MIN(half->wscale, (uint8_t)TCP_WSCALE_MAX) : TS_NO_WSCALE;
     uint32_t tsval = (now & ~TS_BITS_MASK) | wscale | (half->sack_ok ? 16u : 0);
     return seq_lt(now, tsval) ? tsval - (TS_BITS_MASK + 1) : tsval;
 }

@@ -75,7 +75,8 @@ static enum tarn_err writable(struct tcp_conn *c) {
 static enum tarn_err wrote(struct tcp_conn *c, size_t n, bool all) {
     if (!all) {
         c->want_write = true;
-        /* The stack is out of memory, not the connection out of buffer: whoever gives some back wakes it. */
+        /* The stack is out of memory, not the connection out of buffer: whoever gives some back
+         * wakes it. */
         if (tcp_queue_room(c) > 0 && !link_is_in_ring(&c->queue)) {
             c->starved = true;
             ring_push(&c->tcp->starved, &c->queue);
@@ -146,7 +147,7 @@ static void flow_abort(struct tarn_flow *flow) {
 static void flow_close(struct tarn_flow *flow) {
     struct tcp_conn *c = conn_of(flow);
     bool unread = c->rcv_bytes > 0;
-    if (c->state == TARN_TCP_CLOSED || c->state == TARN_TCP_SYN_SENT 
+    if (c->state == TARN_TCP_CLOSED || c->state == TARN_TCP_SYN_SENT
         || (unread && all_is_acked(c) && c->state != TARN_TCP_TIME_WAIT)) {
         flow_abort(flow);
         return;

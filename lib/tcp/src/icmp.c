@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-/* ICMP errors (RFC 5927): anybody may have written one, so it counts only where it quotes what is in
- * flight, ends only what has not begun, and lowers the MTU only where that much was sent. */
+/* ICMP errors (RFC 5927): anybody may have written one, so it counts only where it quotes what is
+ * in flight, ends only what has not begun, and lowers the MTU only where that much was sent. */
 #include "internal.h"
 
-#define MTU_MIN_V4 552u /* what is below is an attack more often than a path (RFC 5927 section 7.3) */
+#define MTU_MIN_V4                                                                                 \
+    552u /* what is below is an attack more often than a path (RFC 5927 section 7.3) */
 #define MTU_MIN_V6 1280u
 
 static void take_mtu(struct tcp_conn *c, uint32_t mtu) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-/* A segment for a connection: RFC 9293 section 3.10.7, with RFC 5961's defences and RFC 7323's PAWS. */
+/* A segment for a connection: RFC 9293 section 3.10.7, with RFC 5961's defences and RFC 7323's
+ * PAWS. */
 #include "internal.h"
 
-#define CHALLENGE_ACKS_PER_SECOND 100u /* of the whole stack (RFC 5961 section 7) */
+#define CHALLENGE_ACKS_PER_SECOND 100u       /* of the whole stack (RFC 5961 section 7) */
 #define PAWS_MS_MAX (24u * 24 * 3600 * 1000) /* RFC 7323 section 5.5 */
 
 void tcp_challenge_ack(struct tcp_conn *c) {
@@ -34,7 +35,8 @@ static void reset_received(struct tcp_conn *c) {
     tcp_conn_end(c, graceful ? TARN_EOF : TARN_PEER);
 }
 
-/* -- SYN-SENT (section 3.10.7.3) ------------------------------------------------------------------ */
+/* -- SYN-SENT (section 3.10.7.3) ------------------------------------------------------------------
+ */
 
 static void syn_sent_input(struct tcp_conn *c, struct tcp_segment *seg) {
     struct tarn_tcp *tcp = c->tcp;
@@ -57,7 +59,8 @@ static void syn_sent_input(struct tcp_conn *c, struct tcp_segment *seg) {
     }
     c->rcv_nxt = c->rcv_acked = seg->seq + 1;
     c->rcv_adv = c->rcv_nxt + TARN_MIN(c->rcv_buf, 65535u);
-    c->snd_wnd = c->snd_wnd_max = seg->wnd; /* a SYN's window is not scaled (RFC 7323 section 2.2) */
+    c->snd_wnd = c->snd_wnd_max =
+        seg->wnd; /* a SYN's window is not scaled (RFC 7323 section 2.2) */
     c->snd_wl1 = seg->seq;
     tcp_conn_negotiate(c, &seg->opt);
     if (!ack) {
@@ -86,7 +89,8 @@ static void syn_sent_input(struct tcp_conn *c, struct tcp_segment *seg) {
         tcp_timer_update(c);
 }
 
-/* -- the checks ------------------------------------------------------------------------------------ */
+/* -- the checks
+ * ------------------------------------------------------------------------------------ */
 
 /* RFC 9293 section 3.10.7.4, table 6, in RFC 5961's wording. */
 static bool is_acceptable(const struct tcp_conn *c, const struct tcp_segment *seg) {
@@ -100,8 +104,8 @@ static bool is_acceptable(const struct tcp_conn *c, const struct tcp_segment *se
     return seq_lt(seg->seq, edge) && seq_lt(c->rcv_nxt, seg->seq + space);
 }
 
-/* An ACK for what is out of the window; throttled where it answers an ACK, so that two ends that are out
- * of step do not answer each other for ever. */
+/* An ACK for what is out of the window; throttled where it answers an ACK, so that two ends that
+ * are out of step do not answer each other for ever. */
 static void answer_unacceptable(struct tcp_conn *c, const struct tcp_segment *seg) {
     if (segment_space(seg) == 0) {
         tcp_challenge_ack(c);
@@ -118,7 +122,8 @@ static bool paws_rejects(struct tcp_conn *c, const struct tcp_segment *seg) {
 }
 
 static void reset_input(struct tcp_conn *c, const struct tcp_segment *seg) {
-    /* RFC 5961 section 3.2: only the exact number resets; another one in the window is asked about. */
+    /* RFC 5961 section 3.2: only the exact number resets; another one in the window is asked about.
+     */
     if (seg->seq == c->rcv_nxt) {
         reset_received(c);
         return;
@@ -168,7 +173,8 @@ static void take_timestamp(struct tcp_conn *c, const struct tcp_segment *seg) {
     c->ts_recent_ms = now_ms(c->tcp);
 }
 
-/* -- the ACK's consequences for the state --------------------------------------------------------- */
+/* -- the ACK's consequences for the state ---------------------------------------------------------
+ */
 
 /* False: the connection is over. */
 static bool ack_moves_state(struct tcp_conn *c) {
@@ -187,7 +193,8 @@ static bool ack_moves_state(struct tcp_conn *c) {
     }
 }
 
-/* -- data and FIN ---------------------------------------------------------------------------------- */
+/* -- data and FIN
+ * ---------------------------------------------------------------------------------- */
 
 static void quick_or_delayed_ack(struct tcp_conn *c, const struct tcp_segment *seg, bool in_order) {
     uint32_t unacked = c->rcv_nxt - c->rcv_acked;
@@ -224,8 +231,8 @@ static void trim_to_window(struct tcp_conn *c, struct tcp_segment *seg) {
     }
 }
 
-/* The owner has closed: nobody will read this. The peer may go on until what was written has arrived, then
- * it is told (RFC 9293 section 3.6.1). False: the connection is over. */
+/* The owner has closed: nobody will read this. The peer may go on until what was written has
+ * arrived, then it is told (RFC 9293 section 3.6.1). False: the connection is over. */
 static bool data_after_close(struct tcp_conn *c, const struct tcp_segment *seg) {
     c->tcp->stats.drop_closed++;
     if (all_is_acked(c)) {
@@ -285,7 +292,8 @@ static bool data_input(struct tcp_conn *c, struct tcp_segment *seg) {
     return true;
 }
 
-/* -- TIME-WAIT ------------------------------------------------------------------------------------- */
+/* -- TIME-WAIT
+ * ------------------------------------------------------------------------------------- */
 
 /* RFC 6191: a SYN that is certainly newer begins anew. */
 static bool time_wait_reuse(struct tcp_conn *c, struct tcp_segment *seg) {

@@ -17,15 +17,23 @@
 #define TCP_MSS_DEFAULT 536u /* RFC 9293 section 3.7.1, where the peer says nothing */
 #define TCP_MSS_MIN 64u      /* no peer makes us send dust (CVE-2019-11479) */
 #define TCP_BLOCK_BYTES 4096u
-#define TCP_GSO_BYTES_MAX 65000u       /* with headers and IP below 64 KiB */
+#define TCP_GSO_BYTES_MAX 65000u          /* with headers and IP below 64 KiB */
 #define TCP_GSO_SOFTWARE_BYTES_MAX 16384u /* cut in software: not more than a cache holds */
 #define TCP_WSCALE_MAX 14u
 #define TCP_RTO_INITIAL_US 1000000u
 #define TCP_RTO_MAX_US 120000000u
 #define TCP_DUP_THRESH 3u
 
-enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16, TCP_URG = 32, TCP_ECE = 64,
-       TCP_CWR = 128 };
+enum {
+    TCP_FIN = 1,
+    TCP_SYN = 2,
+    TCP_RST = 4,
+    TCP_PSH = 8,
+    TCP_ACK = 16,
+    TCP_URG = 32,
+    TCP_ECE = 64,
+    TCP_CWR = 128
+};
 
 struct tcp_link {
     struct tcp_link *next, *prev; /* NULL while in no ring */
@@ -59,7 +67,7 @@ struct tcp_piece {
     struct tarn_tcp *tcp;
     struct tcp_piece *next;
     struct tarn_span data;
-    uint8_t *block;           /* NULL: lent */
+    uint8_t *block; /* NULL: lent */
     struct tarn_lease *lent;
 };
 
@@ -71,20 +79,24 @@ enum tcp_sent_flags {
     SENT_PUSH = 16,
 };
 
-/* What was sent with one packet and is not acknowledged yet. Neighbours in sequence space; and a place in
- * one of two lists: by time of the last transmission (RFC 8985), or of what is lost. */
+/* What was sent with one packet and is not acknowledged yet. Neighbours in sequence space; and a
+ * place in one of two lists: by time of the last transmission (RFC 8985), or of what is lost. */
 struct tcp_sent {
     struct seq_node node;
-    struct tcp_sent *next, *prev;    /* by sequence number, a ring without a head */
-    struct tcp_link order;           /* conn's by_time or lost; none where SACKed */
-    struct tcp_piece *piece;         /* its first byte ... */
-    uint32_t off;                    /* ... is at this offset there */
-    uint32_t len;                    /* payload bytes */
-    uint32_t sent_us;                /* the last transmission, modulo 2^32 */
+    struct tcp_sent *next, *prev; /* by sequence number, a ring without a head */
+    struct tcp_link order;        /* conn's by_time or lost; none where SACKed */
+    struct tcp_piece *piece;      /* its first byte ... */
+    uint32_t off;                 /* ... is at this offset there */
+    uint32_t len;                 /* payload bytes */
+    uint32_t sent_us;             /* the last transmission, modulo 2^32 */
     uint8_t flags;
 };
+/* What it takes in sequence space; sacked_bytes and lost_bytes count this too. */
+static inline uint32_t sent_space(const struct tcp_sent *s) {
+    return s->len + (s->flags & SENT_FIN ? 1 : 0);
+}
 static inline uint32_t sent_end(const struct tcp_sent *s) {
-    return s->node.seq + s->len + (s->flags & SENT_FIN ? 1 : 0);
+    return s->node.seq + sent_space(s);
 }
 
 /* Received out of order: a run of packets without a hole. */
@@ -96,8 +108,13 @@ struct tcp_range {
 };
 
 enum tcp_recovery { TCP_OPEN, TCP_RECOVERY, TCP_LOSS };
-enum tcp_xmit_timer { TCP_TIMER_NONE, TCP_TIMER_RTO, TCP_TIMER_PTO, TCP_TIMER_REO,
-                      TCP_TIMER_PERSIST };
+enum tcp_xmit_timer {
+    TCP_TIMER_NONE,
+    TCP_TIMER_RTO,
+    TCP_TIMER_PTO,
+    TCP_TIMER_REO,
+    TCP_TIMER_PERSIST
+};
 
 struct tcp_listener;
 
@@ -128,21 +145,21 @@ struct tcp_conn {
     uint16_t local_port, remote_port;
 
     uint32_t snd_una, snd_nxt;
-    uint32_t snd_end;     /* behind the last written byte; the FIN comes after it */
+    uint32_t snd_end; /* behind the last written byte; the FIN comes after it */
     uint32_t snd_wnd, snd_wnd_max;
     uint32_t snd_wl1;
-    uint32_t snd_small;   /* end of the last segment that was not full (Nagle) */
+    uint32_t snd_small; /* end of the last segment that was not full (Nagle) */
     uint32_t rcv_nxt;
-    uint32_t rcv_adv;     /* the right edge that has been promised */
-    uint32_t rcv_acked;   /* rcv_nxt when the last ACK went out */
-    uint32_t rcv_fin;     /* the FIN's sequence number, where fin_seen */
+    uint32_t rcv_adv;   /* the right edge that has been promised */
+    uint32_t rcv_acked; /* rcv_nxt when the last ACK went out */
+    uint32_t rcv_fin;   /* the FIN's sequence number, where fin_seen */
     uint32_t ts_offset, ts_recent, ts_recent_ms;
 
     /* Send queue. */
     struct tcp_piece *piece_tail; /* ->next is the first: a ring */
     struct tcp_piece *piece_nxt;  /* where snd_nxt is, NULL: at the end */
     uint32_t piece_nxt_off, piece_una_off;
-    struct tcp_flight *flight;    /* NULL where nothing is */
+    struct tcp_flight *flight; /* NULL where nothing is */
 
     /* Receive queue. */
     struct tarn_pkt *rcv_head, *rcv_tail;
@@ -165,8 +182,8 @@ struct tcp_conn {
     uint64_t bytes_acked, bytes_received;
 
     uint16_t path_mtu, peer_mss;
-    uint16_t mss; /* of payload, options taken off */
-    uint16_t rcv_mss;       /* the peer's segments, as seen */
+    uint16_t mss;     /* of payload, options taken off */
+    uint16_t rcv_mss; /* the peer's segments, as seen */
     uint16_t keep_idle_s, keep_interval_s;
     uint16_t range_count;
     uint8_t keep_probes_max, keep_probes;
@@ -177,16 +194,16 @@ struct tcp_conn {
 
     bool sack_ok : 1, ts_ok : 1, wscale_ok : 1, ecn_ok : 1;
     bool nodelay : 1;
-    bool fin_queued : 1;  /* after snd_end comes a FIN */
+    bool fin_queued : 1; /* after snd_end comes a FIN */
     bool fin_sent : 1;
-    bool fin_seen : 1;    /* rcv_fin is valid */
+    bool fin_seen : 1; /* rcv_fin is valid */
     bool fin_received : 1;
     bool orphan : 1;      /* the owner has closed it */
     bool unread_lost : 1; /* the owner closed it with data unread: reset once all is acknowledged */
     bool ack_now : 1;
     bool want_read : 1, want_write : 1, starved : 1;
     bool cwnd_limited : 1;
-    bool probe_due : 1;   /* a window or keepalive probe goes out with the next tick */
+    bool probe_due : 1; /* a window or keepalive probe goes out with the next tick */
     bool syn_due : 1;
     bool features_tso : 1;
     bool ecn_echo : 1; /* the peer is to hear of a CE mark until it says CWR */
@@ -194,6 +211,10 @@ struct tcp_conn {
 };
 _Static_assert(sizeof(struct tcp_conn) < 512, "an idle connection is small");
 
+/* There is data or a FIN that was never sent. */
+static inline bool has_unsent(const struct tcp_conn *c) {
+    return seq_lt(c->snd_nxt, c->snd_end) || (c->fin_queued && !c->fin_sent);
+}
 /* All that was written has been acknowledged; and the FIN, where it was sent. */
 static inline bool all_is_acked(const struct tcp_conn *c) {
     return c->snd_una == c->snd_nxt && c->snd_nxt == c->snd_end + (c->fin_sent ? 1 : 0);
@@ -243,7 +264,7 @@ struct tarn_tcp {
     uint32_t next_port;
     tarn_time challenge_from; /* RFC 5961 section 7: a budget for each second */
     uint32_t challenge_left;
-    tarn_time cookies_until;  /* cookies were sent: ACKs may be answers to them */
+    tarn_time cookies_until; /* cookies were sent: ACKs may be answers to them */
     struct tarn_tcp_stats stats;
 };
 
@@ -317,8 +338,8 @@ struct tcp_conn *tcp_conn_new(struct tarn_tcp *tcp, const struct tarn_endpoint *
                               const struct tarn_endpoint *remote);
 /* Gives everything back. */
 void tcp_conn_free(struct tcp_conn *c);
-/* The connection is over with `err` (RFC 9293's CLOSED); what its owner has not closed stays for it to
- * see. The conn may be gone afterwards. */
+/* The connection is over with `err` (RFC 9293's CLOSED); what its owner has not closed stays for it
+ * to see. The conn may be gone afterwards. */
 void tcp_conn_end(struct tcp_conn *c, enum tarn_err err);
 /* All is known to begin: window scale, MSS, congestion control. `peer` is what the SYN said. */
 void tcp_conn_negotiate(struct tcp_conn *c, const struct tcp_options *peer);
@@ -331,9 +352,8 @@ void tcp_events_run(struct tarn_task *task);
 void tcp_conn_established(struct tcp_conn *c);
 uint32_t tcp_isn(struct tarn_tcp *tcp, const struct tarn_ip_addr *local, uint16_t local_port,
                  const struct tarn_ip_addr *remote, uint16_t remote_port);
-uint32_t tcp_ts_offset(struct tarn_tcp *tcp, const struct tarn_ip_addr *local,
-                       uint16_t local_port, const struct tarn_ip_addr *remote,
-                       uint16_t remote_port);
+uint32_t tcp_ts_offset(struct tarn_tcp *tcp, const struct tarn_ip_addr *local, uint16_t local_port,
+                       const struct tarn_ip_addr *remote, uint16_t remote_port);
 uint8_t tcp_wscale_for(uint32_t bytes);
 /* The MSS that is announced towards a peer, from the route (RFC 6691). */
 uint16_t tcp_mss_for_mtu(uint16_t mtu, const struct tarn_ip_addr *peer);
@@ -351,8 +371,7 @@ void tcp_listen_syn(struct tarn_tcp *tcp, struct tcp_listener *l, struct tcp_seg
                     const uint32_t *iss);
 
 /* cookie.c */
-uint32_t tcp_cookie_make(struct tarn_tcp *tcp, const struct tcp_segment *syn,
-                         const uint16_t *mss);
+uint32_t tcp_cookie_make(struct tarn_tcp *tcp, const struct tcp_segment *syn, const uint16_t *mss);
 uint32_t tcp_cookie_tsval(const struct tarn_tcp *tcp, const struct tcp_half *half);
 /* Whether the ACK answers one that is not too old; then `half` is what it stands for. */
 bool tcp_cookie_check(struct tarn_tcp *tcp, const struct tcp_segment *ack, struct tcp_half *half);
@@ -372,7 +391,8 @@ struct tcp_ack_round {
     uint32_t rtt_us; /* 0: none */
     bool advanced, duplicate, dsack, ece;
 };
-void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_sent *s, const struct tcp_segment *seg);
+void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_sent *s,
+                        const struct tcp_segment *seg);
 void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack_round *round);
 void tcp_recovery_timeout(struct tcp_conn *c);
 void tcp_recovery_reo_timer(struct tcp_conn *c);
@@ -423,8 +443,8 @@ uint8_t tcp_receive_sacks(const struct tcp_conn *c, struct tcp_sack_block *block
 /* output.c */
 void tcp_output(struct tcp_conn *c);
 void tcp_send_reset(struct tcp_conn *c);
-/* One packet of what was sent before, or of new data; false: it could not be sent now. `force`: for a
- * timer, whatever congestion control and Nagle say. */
+/* One packet of what was sent before, or of new data; false: it could not be sent now. `force`: for
+ * a timer, whatever congestion control and Nagle say. */
 bool tcp_retransmit(struct tcp_conn *c, struct tcp_sent *s, uint32_t len_max);
 bool tcp_send_new(struct tcp_conn *c, bool force);
 

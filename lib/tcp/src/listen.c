@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Listeners, and passive connections until their handshake is over: a small record in the SYN queue, or
- * nothing at all (cookie.c), and then a connection in the accept queue. */
+/* Listeners, and passive connections until their handshake is over: a small record in the SYN
+ * queue, or nothing at all (cookie.c), and then a connection in the accept queue. */
 #include "internal.h"
 
 #define SYN_ACK_TRIES_MAX 5u
@@ -85,7 +85,8 @@ enum tarn_err tarn_tcp_listen(struct tarn_tcp *tcp, const struct tarn_endpoint *
     return TARN_OK;
 }
 
-/* -- the SYN queue ------------------------------------------------------------------------------ */
+/* -- the SYN queue ------------------------------------------------------------------------------
+ */
 
 static uint64_t half_hash(struct tarn_tcp *tcp, const struct tcp_segment *seg) {
     return tcp_tuple_hash(&tcp->key, &seg->meta->dst, seg->dst_port, &seg->meta->src,
@@ -121,15 +122,14 @@ static struct tcp_half half_from_syn(struct tarn_tcp *tcp, const struct tcp_segm
         .remote_port = seg->src_port,
         .irs = seg->seq,
         .ts_recent = seg->opt.tsval,
-        .ts_offset =
-            tcp_ts_offset(tcp, &meta->dst, seg->dst_port, &meta->src, seg->src_port),
+        .ts_offset = tcp_ts_offset(tcp, &meta->dst, seg->dst_port, &meta->src, seg->src_port),
         .mss = seg->opt.mss ? seg->opt.mss : (uint16_t)TCP_MSS_DEFAULT,
         .wscale = seg->opt.wscale,
         .sack_ok = seg->opt.sack_ok && !o->no_sack,
         .ts_ok = seg->opt.has_ts && !o->no_timestamps,
         .wscale_ok = seg->opt.has_wscale && !o->no_window_scale,
-        .ecn_ok = o->ecn != TARN_TCP_ECN_OFF
-                  && (seg->flags & (TCP_ECE | TCP_CWR)) == (TCP_ECE | TCP_CWR),
+        .ecn_ok =
+            o->ecn != TARN_TCP_ECN_OFF && (seg->flags & (TCP_ECE | TCP_CWR)) == (TCP_ECE | TCP_CWR),
     };
 }
 
@@ -206,8 +206,8 @@ void tcp_listen_syn(struct tarn_tcp *tcp, struct tcp_listener *l, struct tcp_seg
         return;
     }
     *half = want;
-    half->iss = iss ? *iss
-                    : tcp_isn(tcp, &want.local, want.local_port, &want.remote, want.remote_port);
+    half->iss =
+        iss ? *iss : tcp_isn(tcp, &want.local, want.local_port, &want.remote, want.remote_port);
     half->listener = tarn_pool_handle(&tcp->listeners, l);
     half->sent_us = now_us(tcp);
     half->tries = 1;
@@ -229,8 +229,8 @@ void tcp_half_timer(struct tarn_tcp *tcp, struct tcp_half *half) {
     send_syn_ack(tcp, half, NULL);
 }
 
-/* The handshake is over: a connection like `half` says, waiting for accept. NULL: no room; the peer will
- * try again. */
+/* The handshake is over: a connection like `half` says, waiting for accept. NULL: no room; the peer
+ * will try again. */
 static struct tcp_conn *establish(struct tarn_tcp *tcp, struct tcp_listener *l,
                                   const struct tcp_half *half, const struct tcp_segment *seg) {
     if (l->accept_count >= l->backlog) {

@@ -32,13 +32,14 @@ static void fill_header(struct tcp_conn *c, struct tcp_header *h, uint32_t seq, 
     } else {
         h->wnd = (uint16_t)TARN_MIN(c->rcv_buf, 65535u);
     }
-    if (c->range_count && c->sack_ok && !(flags & TCP_SYN))
-        h->opt.sack_count = tcp_receive_sacks(c, h->opt.sack, c->ts_ok ? 3 : 4);
 }
 
 static bool send_bare(struct tcp_conn *c, uint32_t seq, uint8_t flags) {
     struct tcp_header h;
     fill_header(c, &h, seq, flags);
+    /* Only here: a full segment has no room for it, and its size is the same in all of a packet. */
+    if (c->range_count && c->sack_ok)
+        h.opt.sack_count = tcp_receive_sacks(c, h.opt.sack, c->ts_ok ? 3 : 4);
     struct tarn_pkt *pkt = tcp_segment_new(c->tcp, &h);
     if (!pkt) {
         tcp_conn_dirty(c);
@@ -90,15 +91,16 @@ static void send_syn(struct tcp_conn *c) {
     c->xmit_at = tarn_time_after(tcp->now, TARN_US(c->rto_us) << c->backoffs);
 }
 
-/* -- data ------------------------------------------------------------------------------------------ */
+/* -- data
+ * ------------------------------------------------------------------------------------------ */
 
 static uint32_t gso_bytes(const struct tcp_conn *c) {
     uint32_t max = c->features_tso ? TCP_GSO_BYTES_MAX : TCP_GSO_SOFTWARE_BYTES_MAX;
     return TARN_MAX(max - max % c->mss, (uint32_t)c->mss);
 }
 
-/* A packet of `s`; how many of its bytes are in it: fewer, by whole segments, where there are too many
- * small pieces. 0: there was no packet. */
+/* A packet of `s`; how many of its bytes are in it: fewer, by whole segments, where there are too
+ * many small pieces. 0: there was no packet. */
 static uint32_t send_record(struct tcp_conn *c, const struct tcp_sent *s, uint32_t len) {
     struct tcp_header h;
     bool again = s->flags & SENT_RETRANSMITTED;
@@ -228,7 +230,7 @@ bool tcp_send_new(struct tcp_conn *c, bool force) {
 /* RFC 5681 section 4.1: a window that was not used for a whole timeout is not believed any more. */
 static void restart_after_idle(struct tcp_conn *c) {
     uint32_t idle_ms = now_ms(c->tcp) - c->sent_ms;
-    if (c->snd_una != c->snd_nxt || idle_ms <= c->rto_us / 1000 || c->snd_nxt == c->snd_end)
+    if (c->snd_una != c->snd_nxt || idle_ms <= c->rto_us / 1000 || !has_unsent(c))
         return;
     uint32_t initial = c->tcp->config.options.initial_cwnd_segments * c->mss;
     c->cc.cwnd = TARN_MIN(c->cc.cwnd, initial);
@@ -281,6 +283,8 @@ void tcp_output(struct tcp_conn *c) {
         c->dupacks_due = due;
         c->ack_now = true;
     }
+    if (c->ack_now && c->range_count && !send_bare(c, c->snd_nxt, TCP_ACK))
+        return;
     if (may_send_data(c))
         send_data(c);
     if (c->probe_due) {

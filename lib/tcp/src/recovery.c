@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* What is lost, and how much may be sent. With SACK, loss is a matter of time (RACK, RFC 8985); without,
- * of duplicate ACKs (NewReno, RFC 6582). In recovery, sending is paced by what is delivered (PRR, RFC 6937).
- * How far the window falls is the congestion controller's business. */
+/* What is lost, and how much may be sent. With SACK, loss is a matter of time (RACK, RFC 8985);
+ * without, of duplicate ACKs (NewReno, RFC 6582). In recovery, sending is paced by what is
+ * delivered (PRR, RFC 6937). How far the window falls is the congestion controller's business. */
 #include "internal.h"
 
 uint32_t tcp_in_flight(const struct tcp_conn *c) {
@@ -19,14 +19,16 @@ uint32_t tcp_send_budget(const struct tcp_conn *c) {
     return c->cc.cwnd > in_flight ? c->cc.cwnd - in_flight : 0;
 }
 
-/* -- RACK ------------------------------------------------------------------------------------------ */
+/* -- RACK
+ * ------------------------------------------------------------------------------------------ */
 
 static bool sent_after(uint32_t us_a, uint32_t end_a, uint32_t us_b, uint32_t end_b) {
     return us_a == us_b ? seq_lt(end_b, end_a) : seq_lt(us_b, us_a);
 }
 
 /* RFC 8985 section 6.2, steps 1 and 2. */
-void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_sent *s, const struct tcp_segment *seg) {
+void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_sent *s,
+                        const struct tcp_segment *seg) {
     uint32_t rtt = now_us(c->tcp) - s->sent_us;
     if (s->flags & SENT_RETRANSMITTED) {
         /* It may be the first transmission that arrived. One tick of doubt, for the rounding. */
@@ -72,7 +74,8 @@ static void rack_detect(struct tcp_conn *c) {
     }
 }
 
-/* -- recovery --------------------------------------------------------------------------------------- */
+/* -- recovery
+ * --------------------------------------------------------------------------------------- */
 
 static void enter(struct tcp_conn *c, const struct tcp_ack_round *round) {
     c->recovery = TCP_RECOVERY;
@@ -90,20 +93,24 @@ static void leave(struct tcp_conn *c) {
     c->flight->dupacks = 0;
 }
 
-/* RFC 6937 section 3, with the slow-start bound only where the ACK shows that nothing more was lost (RFC
- * 9937). */
-static void proportional_rate(struct tcp_conn *c, const struct tcp_ack_round *round, bool lost_more) {
+/* RFC 6937 section 3, with the slow-start bound only where the ACK shows that nothing more was lost
+ * (RFC 9937). */
+static void proportional_rate(struct tcp_conn *c, const struct tcp_ack_round *round,
+                              bool lost_more) {
     uint32_t delivered = round->acked + round->sacked;
     uint32_t in_flight = tcp_in_flight(c), send;
     if (!c->sack_ok && round->duplicate)
         delivered = c->mss;
     c->flight->prr_delivered += delivered;
     if (in_flight > c->cc.ssthresh) {
-        uint64_t share = (uint64_t)c->flight->prr_delivered * c->cc.ssthresh + c->flight->prr_bytes - 1;
+        uint64_t share =
+            (uint64_t)c->flight->prr_delivered * c->cc.ssthresh + c->flight->prr_bytes - 1;
         uint32_t due = (uint32_t)(share / c->flight->prr_bytes);
         send = due > c->flight->prr_out ? due - c->flight->prr_out : 0;
     } else {
-        uint32_t saved = c->flight->prr_delivered > c->flight->prr_out ? c->flight->prr_delivered - c->flight->prr_out : 0;
+        uint32_t saved = c->flight->prr_delivered > c->flight->prr_out
+                             ? c->flight->prr_delivered - c->flight->prr_out
+                             : 0;
         uint32_t limit = TARN_MAX(saved, delivered);
         if (round->advanced && !lost_more)
             limit += c->mss;
@@ -125,7 +132,9 @@ static void reno_detect(struct tcp_conn *c, const struct tcp_ack_round *round) {
     bool starts = c->recovery == TCP_OPEN && c->flight->dupacks == TCP_DUP_THRESH
                   && seq_le(c->flight->recover, c->snd_una);
     if (partial)
-        c->flight->dupacks = (uint8_t)(c->flight->dupacks - TARN_MIN((uint32_t)c->flight->dupacks, round->acked / c->mss));
+        c->flight->dupacks =
+            (uint8_t)(c->flight->dupacks
+                      - TARN_MIN((uint32_t)c->flight->dupacks, round->acked / c->mss));
     if ((partial || starts) && c->flight->sent) {
         if (c->flight->sent->len > c->mss)
             (void)tcp_sent_split(c, c->flight->sent, c->mss);
@@ -180,8 +189,8 @@ void tcp_recovery_reo_timer(struct tcp_conn *c) {
     tcp_conn_dirty(c);
 }
 
-/* RFC 6298 section 5, RFC 5681 section 3.1: all that is not SACKed counts as lost, and slow start begins
- * with one segment. */
+/* RFC 6298 section 5, RFC 5681 section 3.1: all that is not SACKed counts as lost, and slow start
+ * begins with one segment. */
 void tcp_recovery_timeout(struct tcp_conn *c) {
     bool again = c->recovery == TCP_LOSS && c->backoffs > 0;
     uint32_t in_flight = tcp_in_flight(c);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* Received bytes stay in the packets that they came in. What is in order is a list; what is not is a tree
- * of ranges, each a list without a hole. What packets cost their pool (not what they carry) is kept
- * under the limits; small payloads are copied together, so that tiny segments cannot pin memory. */
+/* Received bytes stay in the packets that they came in. What is in order is a list; what is not is
+ * a tree of ranges, each a list without a hole. What packets cost their pool (not what they carry)
+ * is kept under the limits; small payloads are copied together, so that tiny segments cannot pin
+ * memory. */
 #include "internal.h"
 
 static void charge(struct tcp_conn *c, const struct tarn_pkt *pkt) {
@@ -57,8 +58,8 @@ static bool has_memory(const struct tcp_conn *c, size_t bytes) {
            && mine <= (size_t)c->rcv_buf * 2 + TCP_BLOCK_BYTES;
 }
 
-/* RFC 2018 section 8 lets a receiver forget what is out of order: the last thing to keep when memory is
- * short, and what comes last in sequence first. */
+/* RFC 2018 section 8 lets a receiver forget what is out of order: the last thing to keep when
+ * memory is short, and what comes last in sequence first. */
 static bool make_room(struct tcp_conn *c, size_t bytes) {
     while (!has_memory(c, bytes)) {
         struct seq_node *last = seq_tree_floor(&c->ranges, c->rcv_nxt + (UINT32_MAX >> 1));
@@ -72,7 +73,8 @@ static bool make_room(struct tcp_conn *c, size_t bytes) {
 
 /* Copies a small payload behind `tail`; true: the packet is not needed any more. */
 static bool coalesce(struct tcp_conn *c, struct tarn_pkt *tail, const struct tarn_pkt *pkt) {
-    if (!tail || pkt->len * 2 > tarn_pkt_truesize(pkt) || !tarn_pkt_append(tail, tarn_pkt_head(pkt)))
+    if (!tail || pkt->len * 2 > tarn_pkt_truesize(pkt)
+        || !tarn_pkt_append(tail, tarn_pkt_head(pkt)))
         return false;
     c->tcp->stats.coalesced++;
     return true;
@@ -268,9 +270,9 @@ void tcp_receive_consume(struct tcp_conn *c, size_t n) {
     }
 }
 
-/* What may be promised: the buffer less what is unread, less again where packets cost more than twice what
- * they carry, nothing while the stack is out of memory. Promises are never taken back (RFC 9293 section
- * 3.8.6), and small steps are not worth a promise (section 3.8.6.2.2). */
+/* What may be promised: the buffer less what is unread, less again where packets cost more than
+ * twice what they carry, nothing while the stack is out of memory. Promises are never taken back
+ * (RFC 9293 section 3.8.6), and small steps are not worth a promise (section 3.8.6.2.2). */
 uint32_t tcp_receive_window(const struct tcp_conn *c) {
     const struct tarn_tcp *tcp = c->tcp;
     uint32_t promised = seq_lt(c->rcv_nxt, c->rcv_adv) ? c->rcv_adv - c->rcv_nxt : 0;

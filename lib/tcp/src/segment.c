@@ -2,8 +2,15 @@
 /* The wire format: RFC 9293 section 3.1, options of RFC 7323 and RFC 2018. */
 #include "internal.h"
 
-enum { OPT_END = 0, OPT_NOP = 1, OPT_MSS = 2, OPT_WSCALE = 3, OPT_SACK_OK = 4, OPT_SACK = 5,
-       OPT_TS = 8 };
+enum {
+    OPT_END = 0,
+    OPT_NOP = 1,
+    OPT_MSS = 2,
+    OPT_WSCALE = 3,
+    OPT_SACK_OK = 4,
+    OPT_SACK = 5,
+    OPT_TS = 8
+};
 
 static bool parse_sack(struct tarn_span body, struct tcp_options *opt) {
     if (body.len % 8 != 0)
@@ -16,8 +23,8 @@ static bool parse_sack(struct tarn_span body, struct tcp_options *opt) {
     return true;
 }
 
-/* An option that we know, with a wrong length, makes the segment malformed; one that we do not know is
- * skipped (RFC 9293 section 3.1). */
+/* An option that we know, with a wrong length, makes the segment malformed; one that we do not know
+ * is skipped (RFC 9293 section 3.1). */
 static bool parse_option(uint8_t kind, struct tarn_span body, struct tcp_options *opt) {
     switch (kind) {
     case OPT_MSS: return body.len == 2 && tarn_span_u16be(&body, &opt->mss);
@@ -50,8 +57,8 @@ static bool parse_options(struct tarn_span s, struct tcp_options *opt) {
 static bool checksum_is_good(const struct tarn_ip_meta *meta, const struct tarn_pkt *pkt) {
     if (pkt->csum_state != TARN_CSUM_NONE)
         return true;
-    uint32_t sum = tarn_csum_join(tarn_ip_pseudo_csum(meta, pkt->len),
-                                  tarn_pkt_csum(pkt, 0, pkt->len), 0);
+    uint32_t sum =
+        tarn_csum_join(tarn_ip_pseudo_csum(meta, pkt->len), tarn_pkt_csum(pkt, 0, pkt->len), 0);
     return tarn_csum_finish(sum) == 0;
 }
 
@@ -163,8 +170,7 @@ void tcp_segment_send(struct tarn_tcp *tcp, const struct tcp_header *h, struct t
     struct tarn_writer w = tarn_writer_over(tarn_pkt_head_bytes(pkt));
     w.len = w.cap;
     tarn_writer_patch_u16be(&w, FLAGS_AT, offset_and_flags(h));
-    tarn_writer_patch_u16be(&w, CHECKSUM_AT,
-                            tarn_csum_fold(tarn_ip_pseudo_csum(&meta, pkt->len)));
+    tarn_writer_patch_u16be(&w, CHECKSUM_AT, tarn_csum_fold(tarn_ip_pseudo_csum(&meta, pkt->len)));
     pkt->csum_state = TARN_CSUM_PARTIAL;
     pkt->csum_start = 0;
     pkt->csum_offset = CHECKSUM_AT;

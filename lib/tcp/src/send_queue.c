@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* Written bytes, from the write until the peer has them: a ring of pieces, named by its last. Packets hold
- * a piece's lease, so its memory outlives the acknowledgement where a device is slower than the peer. */
+/* Written bytes, from the write until the peer has them: a ring of pieces, named by its last.
+ * Packets hold a piece's lease, so its memory outlives the acknowledgement where a device is slower
+ * than the peer. */
 #include "internal.h"
 
 struct tcp_piece *tcp_piece_first(const struct tcp_conn *c) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* The scoreboard: one record for each packet in flight, a ring in sequence order, a tree to find one by a
- * SACK block, and two lists: by time of transmission, and of the lost. Neighbours that are SACKed become
- * one record, so a block is looked up and not walked. */
+/* The scoreboard: one record for each packet in flight, a ring in sequence order, a tree to find
+ * one by a SACK block, and two lists: by time of transmission, and of the lost. Neighbours that are
+ * SACKed become one record, so a block is looked up and not walked. */
 #include "internal.h"
 
 static uint32_t next_priority(struct tarn_tcp *tcp) {
@@ -72,9 +72,9 @@ struct tcp_sent *tcp_sent_new(struct tcp_conn *c, uint32_t seq, uint32_t len, ui
 
 void tcp_sent_free(struct tcp_conn *c, struct tcp_sent *s) {
     if (s->flags & SENT_SACKED)
-        c->flight->sacked_bytes -= s->len;
+        c->flight->sacked_bytes -= sent_space(s);
     if (s->flags & SENT_LOST)
-        c->flight->lost_bytes -= s->len;
+        c->flight->lost_bytes -= sent_space(s);
     ring_remove(&s->order);
     seq_tree_remove(&c->flight->tree, &s->node);
     if (s->next == s)
@@ -113,13 +113,13 @@ void tcp_sent_lost(struct tcp_conn *c, struct tcp_sent *s) {
     ring_remove(&s->order);
     ring_push(&c->flight->lost, &s->order);
     s->flags |= SENT_LOST;
-    c->flight->lost_bytes += s->len;
+    c->flight->lost_bytes += sent_space(s);
 }
 
 /* Sent again: it is in flight once more, and the newest in time. */
 void tcp_sent_transmitted(struct tcp_conn *c, struct tcp_sent *s) {
     if (s->flags & SENT_LOST)
-        c->flight->lost_bytes -= s->len;
+        c->flight->lost_bytes -= sent_space(s);
     s->flags &= (uint8_t)~SENT_LOST;
     s->flags |= SENT_RETRANSMITTED;
     s->sent_us = now_us(c->tcp);
@@ -161,7 +161,8 @@ uint32_t tcp_sent_acked(struct tcp_conn *c, const struct tcp_segment *seg,
             tcp_sent_free(c, s);
             continue;
         }
-        /* A part of it: the record begins later. It stays the first, so its place in the tree is good. */
+        /* A part of it: the record begins later. It stays the first, so its place in the tree is
+         * good. */
         uint32_t n = TARN_MIN(seg->ack - s->node.seq, s->len);
         if (sacked)
             c->flight->sacked_bytes -= n;
@@ -181,10 +182,10 @@ uint32_t tcp_sent_acked(struct tcp_conn *c, const struct tcp_segment *seg,
 static void merge_sacked(struct tcp_conn *c, struct tcp_sent *low, struct tcp_sent *high) {
     if (!(low->flags & high->flags & SENT_SACKED) || high == c->flight->sent)
         return;
-    uint32_t len = high->len;
+    uint32_t len = high->len, space = sent_space(high);
     uint8_t flags = high->flags;
     tcp_sent_free(c, high); /* takes its bytes out of sacked_bytes */
-    c->flight->sacked_bytes += len;
+    c->flight->sacked_bytes += space;
     low->len += len;
     low->flags |= flags;
 }
@@ -194,10 +195,10 @@ static void mark_sacked(struct tcp_conn *c, struct tcp_sent *s, const struct tcp
     take_rtt(c, s, round);
     tcp_rack_delivered(c, s, seg);
     if (s->flags & SENT_LOST)
-        c->flight->lost_bytes -= s->len;
+        c->flight->lost_bytes -= sent_space(s);
     s->flags = (uint8_t)((s->flags & ~SENT_LOST) | SENT_SACKED);
     ring_remove(&s->order);
-    c->flight->sacked_bytes += s->len;
+    c->flight->sacked_bytes += sent_space(s);
     round->sacked += s->len;
 }
 
@@ -206,8 +207,8 @@ static uint32_t whole_segments(const struct tcp_conn *c, uint32_t len) {
     return len - len % TARN_MAX(c->mss, 1u);
 }
 
-static void sack_block(struct tcp_conn *c, const struct tcp_segment *seg,
-                       struct tcp_sack_block b, struct tcp_ack_round *round) {
+static void sack_block(struct tcp_conn *c, const struct tcp_segment *seg, struct tcp_sack_block b,
+                       struct tcp_ack_round *round) {
     struct seq_node *node = seq_tree_floor(&c->flight->tree, b.start);
     struct tcp_sent *s = node ? TARN_CONTAINER_OF(node, struct tcp_sent, node) : c->flight->sent;
     while (s && seq_lt(s->node.seq, b.end)) {
@@ -246,8 +247,8 @@ void tcp_sent_sack(struct tcp_conn *c, const struct tcp_segment *seg, struct tcp
         struct tcp_sack_block b = TARN_AT(seg->opt.sack, i);
         if (!seq_lt(b.start, b.end))
             continue;
-        /* RFC 2883 section 4: the first block tells of a duplicate where it is below the ACK or inside of
-         * the second. */
+        /* RFC 2883 section 4: the first block tells of a duplicate where it is below the ACK or
+         * inside of the second. */
         bool duplicate = seq_le(b.end, seg->ack);
         if (i == 0 && seg->opt.sack_count > 1) {
             struct tcp_sack_block second = TARN_AT(seg->opt.sack, 1u);
@@ -268,7 +269,7 @@ void tcp_sent_unsack_all(struct tcp_conn *c) {
     do {
         if (s->flags & SENT_SACKED) {
             s->flags &= (uint8_t)~SENT_SACKED;
-            c->flight->sacked_bytes -= s->len;
+            c->flight->sacked_bytes -= sent_space(s);
             ring_push(&c->flight->by_time, &s->order);
         }
         s = s->next;

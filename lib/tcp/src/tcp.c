@@ -25,7 +25,8 @@ static const struct tarn_tcp_options options_default = {
     .port_max = 65535,
 };
 
-#define DEFAULT(set, defaults, field) ((set)->field = (set)->field ? (set)->field : (defaults).field)
+#define DEFAULT(set, defaults, field)                                                              \
+    ((set)->field = (set)->field ? (set)->field : (defaults).field)
 
 static enum tarn_err fill_limits(struct tarn_tcp_limits *l) {
     DEFAULT(l, limits_default, connections_max);
@@ -72,8 +73,9 @@ static enum tarn_err take_memory(struct tarn_tcp *tcp) {
     tcp->rcv_bytes_max = l->memory_bytes / 2;
     uint32_t ranges = (uint32_t)(tcp->rcv_bytes_max / frame) + 8;
 #define POOL(field, type, count)                                                                   \
-    err = err ? err                                                                                \
-              : tarn_pool_init(&tcp->field, a, sizeof(struct type), _Alignof(struct type), (count))
+    err =                                                                                          \
+        err ? err                                                                                  \
+            : tarn_pool_init(&tcp->field, a, sizeof(struct type), _Alignof(struct type), (count))
     POOL(conns, tcp_conn, l->connections_max);
     POOL(flights, tcp_flight, l->connections_max);
     POOL(halves, tcp_half, l->syn_queue_max);
@@ -141,8 +143,7 @@ static bool is_unicast(const struct tarn_ip_addr *a) {
 
 static void demultiplex(struct tarn_tcp *tcp, struct tcp_segment *seg) {
     const struct tarn_ip_meta *meta = seg->meta;
-    struct tcp_conn *c =
-        tcp_conn_find(tcp, &meta->dst, seg->dst_port, &meta->src, seg->src_port);
+    struct tcp_conn *c = tcp_conn_find(tcp, &meta->dst, seg->dst_port, &meta->src, seg->src_port);
     if (c) {
         tcp_conn_input(c, seg);
         return;
@@ -219,7 +220,8 @@ void tarn_tcp_tick(struct tarn_tcp *tcp, tarn_time now) {
 }
 
 tarn_time tarn_tcp_deadline(const struct tarn_tcp *tcp) {
-    tarn_time timers = TARN_MIN(tarn_timers_next(&tcp->timers), tarn_timers_next(&tcp->half_timers));
+    tarn_time timers =
+        TARN_MIN(tarn_timers_next(&tcp->timers), tarn_timers_next(&tcp->half_timers));
     return ring_is_empty(&tcp->dirty) ? timers : TARN_MIN(timers, tcp->hold_until);
 }
 

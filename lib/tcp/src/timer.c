@@ -25,9 +25,10 @@ static tarn_time user_deadline(const struct tcp_conn *c) {
 
 void tcp_timer_xmit(struct tcp_conn *c) {
     bool outstanding = c->snd_una != c->snd_nxt;
-    bool waiting = c->snd_nxt != c->snd_end || (c->fin_queued && !c->fin_sent);
     uint8_t before = c->xmit_timer;
-    c->xmit_timer = outstanding ? TCP_TIMER_RTO : waiting ? TCP_TIMER_PERSIST : TCP_TIMER_NONE;
+    c->xmit_timer = outstanding     ? TCP_TIMER_RTO
+                    : has_unsent(c) ? TCP_TIMER_PERSIST
+                                    : TCP_TIMER_NONE;
     if (c->xmit_timer == TCP_TIMER_NONE) {
         c->xmit_at = TARN_NEVER;
         return;
@@ -45,7 +46,7 @@ void tcp_timer_slow(struct tcp_conn *c) {
         return;
     }
     uint32_t quiet_ms = now_ms(c->tcp) - c->heard_ms, idle_ms = c->keep_idle_s * 1000u;
-    uint32_t wait_ms = c->keep_probes > 0 ? c->keep_interval_s * 1000u
+    uint32_t wait_ms = c->keep_probes > 0   ? c->keep_interval_s * 1000u
                        : quiet_ms < idle_ms ? idle_ms - quiet_ms
                                             : 0;
     c->slow_at = tarn_time_after(c->tcp->now, TARN_MS(wait_ms));
@@ -93,8 +94,8 @@ static bool retransmission_timeout(struct tcp_conn *c) {
     return true;
 }
 
-/* RFC 9293 section 3.8.6.1. A peer that answers keeps its connection, unless nobody wants it any more
- * here; what fits in a small window goes (the override of section 3.8.6.2.1). */
+/* RFC 9293 section 3.8.6.1. A peer that answers keeps its connection, unless nobody wants it any
+ * more here; what fits in a small window goes (the override of section 3.8.6.2.1). */
 static bool persist(struct tcp_conn *c) {
     bool answers = now_ms(c->tcp) - c->heard_ms < c->user_timeout_ms;
     if (user_timeout_over(c) && (c->orphan || !answers)) {
