@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: ISC */
+/* tarn/ip.h: the Internet Protocol, both versions: several links below, transports above, one
+ * routing table.
+ *
+ * A struct tarn_ip is one host's IP layer: a pure state machine. Packets come from the links it was
+ * given (or through tarn_ip_input, for who holds IP packets: a tun device, a VPN), go to the
+ * transports registered for their protocol, and out through tarn_ip_lower. ICMP is spoken here:
+ * echo is answered, errors are sent (bounded) and understood. It is a host: it never forwards.
+ *
+ * Never allocates after tarn_ip_new, blocks or reads a clock. Packets to this host's own addresses
+ * are queued and delivered at the next tick, so no transport is entered from its own send. Time
+ * comes in with every call; tarn_ip_deadline says when tick is next wanted.
+ *
+ * Ownership: as in tarn/pkt.h: whoever is handed a packet owns it. Links, uppers and watches that
+ * are registered must outlive the tarn_ip. One thread.
+ *
+ * Strict by choice: a source route is refused (RFC 7126), overlapping fragments end their datagram
+ * (RFC 5722, in both families), an address is only spoken to through its own interface (RFC 1122
+ * section 3.3.4.2, the strong model), martian addresses are dropped.
+ *
+ * Source: RFC 791, 792, 815, 1122, 1191, 6864 (IPv4); RFC 8200, 4443 (IPv6).
+ */
+#ifndef TARN_IP_H
+#define TARN_IP_H
+
+#include <tarn/alloc.h>
+#include <tarn/env.h>
+#include <tarn/err.h>
+#include <tarn/ip_lower.h>
+#include <tarn/link.h>
+#include <tarn/task.h>
+
+/* Zero means the default in brackets. */
+struct tarn_ip_limits {
+    uint32_t addrs_max;            /* own addresses of all interfaces [32] */
+    uint32_t routes_max;           /* those of own prefixes included [64] */
+    uint32_t groups_max;           /* multicast groups joined [32] */
+    uint32_t path_mtus_max;        /* destinations with a path MTU of their own [256] */
+    uint32_t reass_max;            /* datagrams being put together [64] */
+    uint32_t reass_pieces_max;     /* fragments kept of one datagram [64] */
+    size_t reass_bytes_max;        /* packet memory held by all fragments [1 MiB] */
+    uint32_t loop_max;             /* packets to ourselves that wait for tick [256] */
+    uint32_t icmp_errors_a_second; /* sent, and as many at once [100] */
+    uint16_t path_mtu_min;         /* a smaller IPv4 path MTU is not believed [552] */
+    tarn_time reass_timeout;       /* [30 s]; IPv6 always has 60 s (RFC 8200 section 4.5) */
+};
+
+struct tarn_ip_config {
+    struct tarn_alloc *alloc;
+    struct tarn_random *random;
+    struct tarn_pkt_pool *pkts;
+    struct tarn_tasks *tasks; /* for watches; NULL where there are none */
+    uint8_t hops;             /* the default TTL and hop limit [64] */
+    struct tarn_ip_limits limits;
+};
+
+#define TARN_IP_IFACES_MAX 8
+
+struct tarn_ip;
+/* TARN_LIMIT: the allocator has not enough. TARN_INVALID: a limit makes no sense. */
+TARN_MUST_USE enum tarn_err tarn_ip_new(const struct tarn_ip_config *config, struct tarn_ip **out);
+
+/* -- below and above ----------------------------------------------------------------------------
+ */
+
+/* Becomes the link's user. `iface` numbers the interface from 0 on. TARN_LIMIT: TARN_IP_IFACES_MAX.
+ * TARN_INVALID: an MTU under 68 (RFC 791). */
+TARN_MUST_USE enum tarn_err tarn_ip_add_link(struct tarn_ip *ip, struct tarn_link *link,
+                                             unsigned *iface);
+/* What transports send through. */
+struct tarn_ip_lower *tarn_ip_lower(struct tarn_ip *ip);
+/* Delivers upper->proto to it, in both families, from now on; NULL as `upper` ends that. */
+void tarn_ip_register(struct tarn_ip *ip, uint8_t proto, struct tarn_ip_upper *upper);
+
+/* Owns `pkt`, which starts at its IP header, of either version. `meta` NULL: it came from a line
+ * without link addresses. */
+void tarn_ip_input(struct tarn_ip *ip, unsigned iface, const struct tarn_link_meta *meta,
+                   struct tarn_pkt *pkt, tarn_time now);
+void tarn_ip_tick(struct tarn_ip *ip, tarn_time now);
+/* 0: packets to ourselves wait. */
+tarn_time tarn_ip_deadline(const struct tarn_ip *ip);
+
+/* -- addresses ----------------------------------------------------------------------------------
+ */
+
+enum tarn_ip_addr_state {
+    TARN_IP_ADDR_ABSENT,
+    TARN_IP_ADDR_TENTATIVE, /* being asked for: not used yet */
+    TARN_IP_ADDR_READY,
+    TARN_IP_ADDR_DEPRECATED, /* still heard; new communication prefers others (RFC 4862) */
+    TARN_IP_ADDR_DUPLICATE,  /* somebody else has it: not used */
+};
+
+/* An own address with its prefix, for which a route appears. `probe`: somebody may have it; it is
+ * asked for first (RFC 5227, RFC 4862) and used once READY. Without, it is in use at once.
+ * TARN_LIMIT: addrs_max, routes_max, or the link's. TARN_INVALID: not a unicast address. */
+TARN_MUST_USE enum tarn_err tarn_ip_addr_add(struct tarn_ip *ip, unsigned iface,
+                                             const struct tarn_ip_prefix *prefix, bool probe,
+                                             tarn_time now);
+void tarn_ip_addr_remove(struct tarn_ip *ip, unsigned iface, const struct tarn_ip_addr *addr,
+                         tarn_time now);
+enum tarn_ip_addr_state tarn_ip_addr_state(const struct tarn_ip *ip, unsigned iface,
+                                           const struct tarn_ip_addr *addr);
+/* Walks the addresses of an interface: *cursor starts at 0; false: no more. */
+bool tarn_ip_addr_next(const struct tarn_ip *ip, unsigned iface, uint32_t *cursor,
+                       struct tarn_ip_prefix *prefix, enum tarn_ip_addr_state *state);
+
+/* A task that is posted whenever an address changes its state, comes or goes. */
+struct tarn_ip_watch {
+    struct tarn_task task;
+    struct tarn_ip_watch *next;
+};
+void tarn_ip_watch_add(struct tarn_ip *ip, struct tarn_ip_watch *watch);
+
+/* -- routes -------------------------------------------------------------------------------------
+ */
+
+struct tarn_ip_route_entry {
+    struct tarn_ip_prefix prefix; /* 0.0.0.0/0 or ::/0: the default of its family */
+    struct tarn_ip_addr gateway;  /* any: the destinations are on the link itself */
+    uint8_t iface;
+    uint8_t metric; /* the lower one of equal prefixes is used */
+};
+/* The longest matching prefix wins, then the lowest metric. TARN_LIMIT: routes_max. TARN_INVALID:
+ * no such interface, or a gateway of the other family. An equal route again changes nothing. */
+TARN_MUST_USE enum tarn_err tarn_ip_route_add(struct tarn_ip *ip,
+                                              const struct tarn_ip_route_entry *route);
+/* TARN_NOT_FOUND: there is none like it. */
+TARN_MUST_USE enum tarn_err tarn_ip_route_remove(struct tarn_ip *ip,
+                                                 const struct tarn_ip_route_entry *route);
+
+/* -- counters -----------------------------------------------------------------------------------
+ */
+
+struct tarn_ip_stats {
+    uint64_t in, delivered, out, looped;
+    uint64_t fragments_in, fragments_out, reassembled;
+    uint64_t echo_replies, icmp_errors_in, icmp_errors_out;
+    uint64_t drops_header;      /* version, lengths, or less than a header */
+    uint64_t drops_checksum;    /* of the IPv4 header, or of ICMP */
+    uint64_t drops_options;     /* malformed, or a source route */
+    uint64_t drops_martian;     /* a source or destination that cannot be on a wire */
+    uint64_t drops_destination; /* not ours: we do not forward */
+    uint64_t drops_protocol;    /* nobody speaks it */
+    uint64_t drops_icmp;        /* an error about nothing of ours, or a type we do not speak */
+    uint64_t drops_icmp_rate;   /* errors not sent */
+    uint64_t drops_overlap;     /* datagrams ended by overlapping fragments */
+    uint64_t drops_fragment;    /* fragments that no datagram can have */
+    uint64_t drops_reass_limit, drops_reass_timeout;
+    uint64_t drops_no_route, drops_no_source, drops_too_big, drops_memory, drops_loop;
+    uint64_t drops_link;       /* refused below: full, or the neighbour is known not to answer */
+    uint64_t drops_unresolved; /* the neighbour did not answer */
+    uint64_t path_mtu_changes;
+    uint32_t reass, reass_bytes, addrs, routes, path_mtus; /* now */
+};
+void tarn_ip_stats(const struct tarn_ip *ip, struct tarn_ip_stats *out);
+
+#endif

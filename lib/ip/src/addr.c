@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: ISC */
+#include "internal.h"
+
+enum tarn_err addr_init(struct tarn_ip *ip) {
+    const struct tarn_ip_limits *l = &ip->config.limits;
+    struct tarn_alloc *alloc = ip->config.alloc;
+    enum tarn_err err =
+        tarn_pool_init(&ip->owns, alloc, sizeof(struct own), _Alignof(struct own), l->addrs_max);
+    if (!err)
+        err = tarn_map_init(&ip->own_by_addr, alloc, l->addrs_max);
+    if (!err)
+        err = tarn_pool_init(&ip->groups, alloc, sizeof(struct group), _Alignof(struct group),
+                             l->groups_max);
+    if (!err)
+        err = tarn_map_init(&ip->group_by_addr, alloc, l->groups_max);
+    return err;
+}
+
+static uint64_t hash_of(const struct tarn_ip *ip, const struct tarn_ip_addr *addr) {
+    return tarn_hash(&ip->key, TARN_SPAN_ARRAY(addr->bytes));
+}
+
+struct own *own_find(const struct tarn_ip *ip, const struct tarn_ip_addr *addr,
+                     const struct iface *iface) {
+    /* Nearly every packet is for an interface's first address. */
+    if (iface && iface->addrs && tarn_ip_addr_equal(&iface->addrs->prefix.addr, addr))
+        return iface->addrs;
+    struct tarn_map_link *l = tarn_map_first(&ip->own_by_addr, hash_of(ip, addr));
+    for (; l; l = tarn_map_following(l)) {
+        struct own *own = TARN_CONTAINER_OF(l, struct own, link);
+        if (tarn_ip_addr_equal(&own->prefix.addr, addr) && (!iface || own->iface == iface))
+            return own;
+    }
+    return NULL;
+}
+
+bool own_is_usable(const struct own *own) {
+    return own->state == TARN_IP_ADDR_READY || own->state == TARN_IP_ADDR_DEPRECATED;
+}
+
+bool is_broadcast(const struct iface *iface, const struct tarn_ip_addr *addr) {
+    if (!tarn_ip_addr_is_v4(addr))
+        return false;
+    if (tarn_ip_addr_v4(addr) == UINT32_MAX)
+        return true;
+    for (const struct own *own = iface->addrs; own; own = own->next)
+        if (tarn_ip_addr_equal(&own->broadcast, addr))
+            return true;
+    return false;
+}
+
+static bool is_unicast(const struct tarn_ip_addr *addr) {
+    return !tarn_ip_addr_is_any(addr) && !tarn_ip_addr_is_multicast(addr)
+           && !tarn_ip_addr_is_loopback(addr)
+           && !(tarn_ip_addr_is_v4(addr) && tarn_ip_addr_v4(addr) == UINT32_MAX);
+}
+
+static struct tarn_ip_addr broadcast_of(const struct tarn_ip_prefix *p) {
+    /* RFC 3021: a /31 has two hosts and no broadcast. */
+    if (!tarn_ip_addr_is_v4(&p->addr) || p->bits >= 31)
+        return TARN_IP_ADDR_NONE;
+    return tarn_ip_addr_from_v4(tarn_ip_addr_v4(&p->addr) | UINT32_MAX >> p->bits);
+}
+
+static struct tarn_ip_route_entry connected_route(const struct own *own) {
+    return (struct tarn_ip_route_entry){.prefix = own->prefix, .iface = own->iface->index};
+}
+
+static void own_free(struct tarn_ip *ip, struct own *own) {
+    struct own **at = &own->iface->addrs;
+    while (*at != own)
+        at = &(*at)->next;
+    *at = own->next;
+    tarn_map_remove(&ip->own_by_addr, &own->link);
+    tarn_pool_put(&ip->owns, own);
+}
+
+enum tarn_err tarn_ip_addr_add(struct tarn_ip *ip, unsigned iface_index,
+                               const struct tarn_ip_prefix *prefix, bool probe, tarn_time now) {
+    struct iface *iface = iface_at(ip, iface_index);
+    bool v4 = tarn_ip_addr_is_v4(&prefix->addr);
+    if (!iface || !is_unicast(&prefix->addr) || prefix->bits > (v4 ? 32 : 128))
+        return TARN_INVALID;
+    if (own_find(ip, &prefix->addr, iface))
+        return TARN_OK;
+    struct own *own = tarn_pool_take(&ip->owns);
+    if (!own)
+        return TARN_LIMIT;
+    *own = (struct own){.iface = iface, .prefix = *prefix, .broadcast = broadcast_of(prefix)};
+    struct own **last = &iface->addrs;
+    while (*last)
+        last = &(*last)->next;
+    *last = own;
+    tarn_map_insert(&ip->own_by_addr, &own->link, hash_of(ip, &prefix->addr));
+    struct tarn_ip_route_entry route = connected_route(own);
+    enum tarn_err err = routes_add(&ip->routes, &route, true);
+    if (err) {
+        own_free(ip, own);
+        return err;
+    }
+    bool resolves = v4 && iface->link->ops->own_addr;
+    own->state = resolves && probe ? TARN_IP_ADDR_TENTATIVE : TARN_IP_ADDR_READY;
+    if (resolves)
+        err = iface->link->ops->own_addr(iface->link, &prefix->addr, true, probe, now);
+    if (err)
+        tarn_ip_addr_remove(ip, iface_index, &prefix->addr, now);
+    ip_changed(ip);
+    return err;
+}
+
+void tarn_ip_addr_remove(struct tarn_ip *ip, unsigned iface_index, const struct tarn_ip_addr *addr,
+                         tarn_time now) {
+    struct iface *iface = iface_at(ip, iface_index);
+    struct own *own = iface ? own_find(ip, addr, iface) : NULL;
+    if (!own)
+        return;
+    struct tarn_ip_route_entry route = connected_route(own);
+    (void)routes_remove(&ip->routes, &route, true);
+    if (tarn_ip_addr_is_v4(addr) && iface->link->ops->own_addr)
+        (void)iface->link->ops->own_addr(iface->link, addr, false, false, now);
+    own_free(ip, own);
+    ip_changed(ip);
+}
+
+enum tarn_ip_addr_state tarn_ip_addr_state(const struct tarn_ip *ip, unsigned iface,
+                                           const struct tarn_ip_addr *addr) {
+    if (iface >= ip->iface_count)
+        return TARN_IP_ADDR_ABSENT;
+    const struct own *own = own_find(ip, addr, &TARN_AT(ip->ifaces, iface));
+    return own ? (enum tarn_ip_addr_state)own->state : TARN_IP_ADDR_ABSENT;
+}
+
+bool tarn_ip_addr_next(const struct tarn_ip *ip, unsigned iface, uint32_t *cursor,
+                       struct tarn_ip_prefix *prefix, enum tarn_ip_addr_state *state) {
+    if (iface >= ip->iface_count)
+        return false;
+    const struct own *own = TARN_AT(ip->ifaces, iface).addrs;
+    for (uint32_t i = 0; own && i < *cursor; i++)
+        own = own->next;
+    if (!own)
+        return false;
+    ++*cursor;
+    *prefix = own->prefix;
+    *state = (enum tarn_ip_addr_state)own->state;
+    return true;
+}
+
+/* What the link says about an address of ours. */
+void addr_event(struct tarn_link_user *user, const struct tarn_ip_addr *addr,
+                enum tarn_link_addr_event event, const uint8_t mac[6], tarn_time now) {
+    struct iface *iface = TARN_CONTAINER_OF(user, struct iface, user);
+    struct own *own = own_find(iface->ip, addr, iface);
+    (void)mac;
+    (void)now;
+    if (!own || event == TARN_LINK_ADDR_DEFENDED)
+        return;
+    own->state = event == TARN_LINK_ADDR_READY ? TARN_IP_ADDR_READY : TARN_IP_ADDR_DUPLICATE;
+    ip_changed(iface->ip);
+}
+
+/* -- groups -- */
+
+static struct group *group_find(const struct tarn_ip *ip, const struct tarn_ip_addr *addr,
+                                const struct iface *iface) {
+    struct tarn_map_link *l = tarn_map_first(&ip->group_by_addr, hash_of(ip, addr));
+    for (; l; l = tarn_map_following(l)) {
+        struct group *g = TARN_CONTAINER_OF(l, struct group, link);
+        if (g->iface == iface && tarn_ip_addr_equal(&g->addr, addr))
+            return g;
+    }
+    return NULL;
+}
+
+bool group_is_joined(const struct tarn_ip *ip, const struct tarn_ip_addr *group,
+                     const struct iface *iface) {
+    return group_find(ip, group, iface) != NULL;
+}
+
+static enum tarn_err group_add(struct tarn_ip *ip, struct iface *iface,
+                               const struct tarn_ip_addr *addr) {
+    struct group *g = tarn_pool_take(&ip->groups);
+    enum tarn_err err = TARN_OK;
+    if (!g)
+        return TARN_LIMIT;
+    *g = (struct group){.addr = *addr, .iface = iface, .joins = 1};
+    if (iface->link->ops->join)
+        err = iface->link->ops->join(iface->link, addr, true);
+    if (err) {
+        tarn_pool_put(&ip->groups, g);
+        return err;
+    }
+    tarn_map_insert(&ip->group_by_addr, &g->link, hash_of(ip, addr));
+    return TARN_OK;
+}
+
+enum tarn_err group_join(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_addr *addr,
+                         bool add) {
+    struct group *g = group_find(ip, addr, iface);
+    if (!tarn_ip_addr_is_multicast(addr))
+        return TARN_INVALID;
+    if (add && !g)
+        return group_add(ip, iface, addr);
+    if (add) {
+        g->joins++;
+        return TARN_OK;
+    }
+    if (!g)
+        return TARN_NOT_FOUND;
+    if (--g->joins > 0)
+        return TARN_OK;
+    if (iface->link->ops->join)
+        (void)iface->link->ops->join(iface->link, addr, false);
+    tarn_map_remove(&ip->group_by_addr, &g->link);
+    tarn_pool_put(&ip->groups, g);
+    return TARN_OK;
+}
