@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: ISC */
+#include <tarn/stack.h>
+
+struct tarn_stack {
+    struct tarn_net net;
+    struct tarn_offload *offload;
+    struct tarn_ethernet *ethernet;
+    struct tarn_ip *ip;
+    struct tarn_tcp *tcp;
+    uint32_t rx_budget;
+    bool rx_more;  /* the last poll used its budget up */
+    tarn_time now; /* of the last poll: for what programs ask without one */
+};
+
+static enum tarn_err net_listen(struct tarn_net *net, const struct tarn_endpoint *local,
+                                uint32_t backlog, struct tarn_listener **out) {
+    struct tarn_stack *stack = TARN_CONTAINER_OF(net, struct tarn_stack, net);
+    return tarn_tcp_listen(stack->tcp, local, backlog, out);
+}
+
+static enum tarn_err net_connect(struct tarn_net *net, const struct tarn_endpoint *remote,
+                                 struct tarn_flow **out) {
+    struct tarn_stack *stack = TARN_CONTAINER_OF(net, struct tarn_stack, net);
+    return tarn_tcp_connect(stack->tcp, NULL, remote, stack->now, out);
+}
+
+static const struct tarn_net_ops net_ops = {.listen = net_listen, .connect = net_connect};
+
+static enum tarn_err make_link(struct tarn_stack *stack, const struct tarn_stack_config *config) {
+    struct tarn_offload_config edge = {
+        .alloc = config->alloc, .below = config->netif, .pkts = config->pkts, .join = config->join};
+    enum tarn_err err = tarn_offload_new(&edge, &stack->offload);
+    if (err)
+        return err;
+    struct tarn_ethernet_config ethernet = config->ethernet;
+    ethernet.alloc = config->alloc;
+    ethernet.random = config->random;
+    ethernet.pkts = config->pkts;
+    ethernet.netif = tarn_offload_netif(stack->offload);
+    ethernet.vlan = config->vlan;
+    return tarn_ethernet_new(&ethernet, &stack->ethernet);
+}
+
+static enum tarn_err make_ip(struct tarn_stack *stack, const struct tarn_stack_config *config) {
+    struct tarn_ip_config ip = {.alloc = config->alloc,
+                                .random = config->random,
+                                .pkts = config->pkts,
+                                .tasks = config->tasks,
+                                .limits = config->ip};
+    unsigned iface;
+    enum tarn_err err = tarn_ip_new(&ip, &stack->ip);
+    return err ? err : tarn_ip_add_link(stack->ip, tarn_ethernet_link(stack->ethernet), &iface);
+}
+
+static enum tarn_err make_tcp(struct tarn_stack *stack, const struct tarn_stack_config *config) {
+    struct tarn_tcp_config tcp = {.alloc = config->alloc,
+                                  .random = config->random,
+                                  .tasks = config->tasks,
+                                  .pkts = config->pkts,
+                                  .log = config->log,
+                                  .lower = tarn_ip_lower(stack->ip),
+                                  .limits = config->tcp,
+                                  .options = config->tcp_options};
+    enum tarn_err err = tarn_tcp_new(&tcp, &stack->tcp);
+    if (!err)
+        tarn_ip_register(stack->ip, TARN_IP_PROTO_TCP, tarn_tcp_upper(stack->tcp));
+    return err;
+}
+
+static enum tarn_err add_address(struct tarn_stack *stack, const struct tarn_ip_prefix *prefix,
+                                 const struct tarn_ip_addr *gateway, tarn_time now) {
+    bool v4 = tarn_ip_addr_is_v4(&prefix->addr);
+    if (tarn_ip_addr_is_any(&prefix->addr))
+        return TARN_OK;
+    enum tarn_err err = tarn_ip_addr_add(stack->ip, 0, prefix, !v4, now);
+    if (err || tarn_ip_addr_is_any(gateway))
+        return err;
+    struct tarn_ip_route_entry route = {
+        .prefix = {.addr = v4 ? tarn_ip_addr_from_v4(0) : TARN_IP_ADDR_NONE}, .gateway = *gateway};
+    return tarn_ip_route_add(stack->ip, &route);
+}
+
+enum tarn_err tarn_stack_new(const struct tarn_stack_config *config, tarn_time now,
+                             struct tarn_stack **out) {
+    struct tarn_stack *stack = TARN_NEW(config->alloc, struct tarn_stack);
+    if (!stack)
+        return TARN_LIMIT;
+    stack->net.ops = &net_ops;
+    stack->now = now;
+    stack->rx_budget = config->rx_budget ? config->rx_budget : 256;
+    enum tarn_err err = make_link(stack, config);
+    if (!err)
+        err = make_ip(stack, config);
+    if (!err)
+        err = make_tcp(stack, config);
+    if (!err)
+        err = add_address(stack, &config->ipv4, &config->ipv4_gateway, now);
+    if (!err)
+        err = add_address(stack, &config->ipv6, &config->ipv6_gateway, now);
+    if (!err)
+        *out = stack;
+    return err;
+}
+
+struct tarn_net *tarn_stack_net(struct tarn_stack *stack) {
+    return &stack->net;
+}
+
+void tarn_stack_poll(struct tarn_stack *stack, tarn_time now) {
+    stack->now = now;
+    stack->rx_more = tarn_ethernet_poll(stack->ethernet, stack->rx_budget, now) >= stack->rx_budget;
+    tarn_tcp_tick(stack->tcp, now);
+    tarn_ip_tick(stack->ip, now);
+    tarn_ethernet_tick(stack->ethernet, now);
+    tarn_ethernet_flush(stack->ethernet, now);
+    if (tarn_offload_is_waiting(stack->offload))
+        tarn_offload_flush(stack->offload);
+}
+
+/* While the edge holds pieces that the device did not take, Ethernet's queue may be empty; a
+ * millisecond later it is tried again, as the queue itself would be. */
+tarn_time tarn_stack_deadline(const struct tarn_stack *stack) {
+    if (stack->rx_more)
+        return 0;
+    tarn_time at = tarn_tcp_deadline(stack->tcp);
+    at = TARN_MIN(at, tarn_ip_deadline(stack->ip));
+    at = TARN_MIN(at, tarn_ethernet_deadline(stack->ethernet));
+    if (tarn_offload_is_waiting(stack->offload))
+        at = TARN_MIN(at, tarn_time_after(stack->now, TARN_MS(1)));
+    return at;
+}
+
+struct tarn_ethernet *tarn_stack_ethernet(struct tarn_stack *stack) {
+    return stack->ethernet;
+}
+
+struct tarn_ip *tarn_stack_ip(struct tarn_stack *stack) {
+    return stack->ip;
+}
+
+struct tarn_tcp *tarn_stack_tcp(struct tarn_stack *stack) {
+    return stack->tcp;
+}
+
+struct tarn_offload *tarn_stack_offload(struct tarn_stack *stack) {
+    return stack->offload;
+}
