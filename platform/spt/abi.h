@@ -89,7 +89,7 @@ struct spt_manifest {
 
 enum spt_feature {
     SPT_FEATURE_ENTROPY = 1 << 0, /* the seed below is set; getrandom(buf, up to 256, 0) */
-    SPT_FEATURE_VNET = 1 << 1,    /* frames have a struct virtio_net_hdr (10 bytes) in front */
+    SPT_FEATURE_VNET = 1 << 1,    /* taps have offloads, frames a header: see `device` */
     SPT_FEATURE_SCATTER = 1 << 2, /* readv and writev on every network device */
     SPT_FEATURE_RANGES = 1 << 3,  /* pread64 and pwrite64 of many blocks: see blk_bytes_max */
     SPT_FEATURE_FLUSH = 1 << 4,   /* fdatasync on every block device */
@@ -110,8 +110,8 @@ struct spt_grant {
      * block at a time, as in the plain ABI. 0: the plain ABI's rule everywhere. */
     uint32_t blk_bytes_max;
     uint32_t reserved;
-    /* By manifest entry: bit 0: frames have the header; bits 1 to 4: enum tarn_netif_features of
-     * this device, shifted by one. */
+    /* By manifest entry: bit 0: each of its frames has a struct tarn_vnet_hdr in front, both ways;
+     * from bit 1 on: what the host takes over, as enum tarn_netif_features. */
     uint32_t device[SPT_ENTRIES_MAX];
 };
 enum { SPT_DEVICE_VNET = 1, SPT_DEVICE_FEATURES_SHIFT = 1 };

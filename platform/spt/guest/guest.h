@@ -27,6 +27,8 @@ _Noreturn void guest_die(const char *what);
 
 /* Does what the block devices were asked for, a bounded piece at a time; whether there is more. */
 bool guest_blk_poll(uint64_t *ready);
+/* The network devices that could not send go into `ready`; when to come back for them. */
+tarn_time guest_nic_retry(uint64_t *ready);
 void *memcpy(void *restrict to, const void *restrict from, size_t n);
 void *memmove(void *to, const void *from, size_t n);
 void *memset(void *to, int byte, size_t n);

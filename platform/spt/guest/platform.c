@@ -74,7 +74,7 @@ void tarn_platform_yield(tarn_time deadline, struct tarn_ready *out) {
     out->devices = 0;
     bool at_once = guest_blk_poll(&out->devices) || deadline == 0;
     if (!at_once)
-        set_timer(deadline);
+        set_timer(TARN_MIN(deadline, guest_nic_retry(&out->devices)));
     long n;
     do {
         n = sys_epoll_pwait(tarn_spt_guest.boot->epollfd, events, TARN_COUNT_OF(events),

@@ -17,7 +17,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <tarn/netif.h>
 #include <unistd.h>
+#include <vnet_hdr.h>
 
 static const char *type_name(uint32_t type) {
     return type == SPT_ENTRY_NET ? "network" : type == SPT_ENTRY_BLK ? "block" : "unknown";
@@ -67,24 +69,46 @@ static uint16_t tap_mtu(const char *tap) {
     return (uint16_t)ifr.ifr_mtu;
 }
 
-static int tap_open(const char *tap) {
-    struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+_Noreturn static void tap_refuse(const char *tap, int error) {
+    switch (error) {
+    case EPERM:
+        die("no permission for %s: be root, or its owner (`ip tuntap add %s mode tap user $USER`)",
+            tap, tap);
+    case EBUSY: die("interface %s is used by another program", tap);
+    case EINVAL: die("interface %s is no tap, or one made with other options", tap);
+    default: die("cannot attach to %s: %s", tap, strerror(error));
+    }
+}
+
+static int tap_open(const char *tap, int more_flags) {
+    struct ifreq ifr = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | more_flags)};
     int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         die("cannot open /dev/net/tun: %s", strerror(errno));
     strncpy(ifr.ifr_name, tap, IFNAMSIZ - 1);
-    if (ioctl(fd, TUNSETIFF, &ifr) != 0) {
-        if (errno == EPERM)
-            die("no permission for %s: be root, or its owner (`ip tuntap add %s mode tap user "
-                "$USER`)",
-                tap, tap);
-        if (errno == EBUSY)
-            die("interface %s is used by another program", tap);
-        if (errno == EINVAL)
-            die("interface %s is no tap, or one with other options", tap);
-        die("cannot attach to %s: %s", tap, strerror(errno));
-    }
+    if (ioctl(fd, TUNSETIFF, &ifr) != 0)
+        tap_refuse(tap, errno);
     return fd;
+}
+
+/* Linux 6.2; headers may be older than the kernel. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+/* What the host takes over: all that it can. */
+static uint32_t tap_offloads(const char *tap, int fd) {
+    static const unsigned tso = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+    uint32_t features = TARN_NETIF_TX_CSUM | TARN_NETIF_TX_TSO4 | TARN_NETIF_TX_TSO6;
+    int header_bytes = sizeof(struct tarn_vnet_hdr);
+    if (ioctl(fd, TUNSETVNETHDRSZ, &header_bytes) != 0)
+        die("cannot use the offloads of %s: %s", tap, strerror(errno));
+    if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)(tso | TUN_F_USO4 | TUN_F_USO6)) == 0)
+        return features | TARN_NETIF_TX_USO;
+    if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)tso) != 0)
+        die("cannot use the offloads of %s: %s", tap, strerror(errno));
+    return features;
 }
 
 /* "@FD": a tap, or a datagram socket, that the caller has opened. Its frames are plain. */
@@ -108,8 +132,13 @@ void attach_net(struct tender *t, const char *name, const char *tap) {
     if (*tap == 0 || strlen(tap) >= IFNAMSIZ)
         die("'%s' is no interface's name", tap);
     tap_check(tap);
-    attached(e, tap_open(tap));
+    t->tap[e - t->image.manifest.entry] = tap;
+    bool vnet = t->granted & SPT_FEATURE_VNET;
+    attached(e, tap_open(tap, vnet ? IFF_VNET_HDR : 0));
     e->u.net.mtu = tap_mtu(tap);
+    if (vnet)
+        t->device[e - t->image.manifest.entry] =
+            SPT_DEVICE_VNET | tap_offloads(tap, e->host.fd) << SPT_DEVICE_FEATURES_SHIFT;
 }
 
 void attach_net_mac(struct tender *t, const char *name, const char *mac) {

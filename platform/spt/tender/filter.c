@@ -218,7 +218,7 @@ static void close_others(const struct tender *t) {
         close(fd);
 }
 
-static void drop_capabilities(void) {
+void capabilities_drop(void) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[2] = {0};
     for (int cap = 0; cap < 64; cap++)
@@ -231,7 +231,7 @@ static void drop_capabilities(void) {
 void privileges_drop(struct tender *t) {
     static const struct rlimit zero = {0, 0};
     close_others(t);
-    drop_capabilities();
+    capabilities_drop();
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         die("cannot give privileges up for good: %s", strerror(errno));
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

@@ -14,6 +14,10 @@
 
 #define MEM_MB_DEFAULT 512u
 #define MEM_MB_MAX (1u << 20)
+#define VNET_MEM_MIN ((uint64_t)8 << 20)
+#define GRANTS                                                                                     \
+    (SPT_FEATURE_ENTROPY | SPT_FEATURE_VNET | SPT_FEATURE_SCATTER | SPT_FEATURE_RANGES             \
+     | SPT_FEATURE_FLUSH)
 
 static const char usage[] =
     "usage: tarn-spt [OPTIONS] [--] IMAGE [ARGUMENTS]\n"
@@ -24,6 +28,7 @@ static const char usage[] =
     "  --net-mac:NAME=MAC       its address (random)\n"
     "  --block:NAME=FILE        attach a file or block device as disk NAME\n"
     "  --block-sector-size:NAME=BYTES  (512)\n"
+    "  --pcap=FILE              capture every frame of every tap\n"
     "  --help, --version\n"
     "\n"
     "ARGUMENTS go to the program; IMAGE --help lists what it takes.\n";
@@ -129,14 +134,27 @@ static void take_device(struct tender *t, const char *option) {
     die("unknown option %s (--help lists them)", option);
 }
 
+/* Whether the word is about the tender itself, which the devices depend on and so comes first. */
+static bool take_general(struct tender *t, const char *option) {
+    const char *mb = behind(option, "--mem="), *pcap = behind(option, "--pcap=");
+    if (mb)
+        take_mem(t, mb);
+    if (pcap)
+        t->pcap_path = pcap;
+    return mb || pcap;
+}
+
 static void take_options(struct tender *t, char **argv, char **image) {
-    for (; argv < image && strcmp(*argv, "--") != 0; argv++) {
-        const char *mb = behind(*argv, "--mem=");
-        if (mb)
-            take_mem(t, mb);
-        else
+    char **end = argv;
+    while (end < image && strcmp(*end, "--") != 0)
+        take_general(t, *end++);
+    t->granted = t->image.wishes & GRANTS;
+    /* Super-segments need packets of 64 KB, of which a small guest has none. */
+    if (t->mem_size < VNET_MEM_MIN || !(t->granted & SPT_FEATURE_SCATTER))
+        t->granted &= ~(uint32_t)SPT_FEATURE_VNET;
+    for (; argv < end; argv++)
+        if (!take_general(t, *argv))
             take_device(t, *argv);
-    }
 }
 
 /* -- into the guest -------------------------------------------------------------------------------
@@ -199,11 +217,9 @@ int main(int argc, char **argv) {
     const char *wrong = image_read(&file.source, &t.image);
     if (wrong)
         die("%s: %s", t.image_path, wrong);
-    t.granted =
-        t.image.wishes
-        & (SPT_FEATURE_ENTROPY | SPT_FEATURE_SCATTER | SPT_FEATURE_RANGES | SPT_FEATURE_FLUSH);
     take_options(&t, options, image);
     attach_finish(&t);
+    capture_start(&t);
     memory_map(&t, &file.source);
     memory_fill(&t, image + 1);
     forget_environment();

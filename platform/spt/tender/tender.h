@@ -12,8 +12,9 @@ struct tender {
     uint64_t mem_size;
     uint32_t granted;                 /* enum spt_feature */
     uint32_t device[SPT_ENTRIES_MAX]; /* as in struct spt_grant */
+    const char *tap[SPT_ENTRIES_MAX]; /* the interface's name; NULL: not a tap, or not by name */
     int epollfd, timerfd;
-    const char *pcap_path;
+    const char *pcap_path; /* NULL: no capture */
 };
 
 /* "tarn-spt: ...", and exit status 1. */
@@ -33,7 +34,11 @@ void memory_fill(struct tender *t, char **args);
 
 /* filter.c: from here on the process can do what the guest may, and nothing else. */
 void privileges_drop(struct tender *t);
+void capabilities_drop(void);
 void filter_install(const struct tender *t);
+
+/* capture.c: with --pcap, returns in a second process, which the first watches and ends with. */
+void capture_start(struct tender *t);
 
 /* crash.c: a readable last word for whoever dies by a signal. */
 void crash_prepare(const struct tender *t);

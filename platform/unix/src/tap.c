@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /* A tap interface of the host, with its offloads both ways.
  *
- * Each frame is one system call in each direction, with a virtio_net_hdr in front (IFF_VNET_HDR)
- * that carries the packet's metadata: the host cuts and sums what is sent, and hands over uncut and
- * unsummed what comes from the same machine. Nothing is copied here but the first 1.5 KB of a
- * received super-segment. */
+ * Each frame is one system call in each direction, with a header in front (IFF_VNET_HDR,
+ * vnet_hdr.h) that carries the packet's metadata: the host cuts and sums what is sent, and hands
+ * over uncut and unsummed what comes from the same machine. Nothing is copied here but the
+ * first 1.5 KB of a received super-segment. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
-#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,15 +16,14 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <vnet_hdr.h>
+
 #include "net.h"
 
 /* Linux 6.2; the headers of Debian 12 are older than its backported kernels. */
 #ifndef TUN_F_USO4
 #define TUN_F_USO4 0x20
 #define TUN_F_USO6 0x40
-#endif
-#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
-#define VIRTIO_NET_HDR_GSO_UDP_L4 5
 #endif
 
 #define FRAME_ROOM 1536u /* what a packet of the frame class has behind its headroom */
@@ -46,74 +44,16 @@ static struct tap *tap_of(struct tarn_netif *netif) {
     return TARN_CONTAINER_OF(netif, struct tap, netif);
 }
 
-/* -- metadata -------------------------------------------------------------------------------------
- */
-
-static const uint8_t gso_to_host[] = {
-    [TARN_GSO_NONE] = VIRTIO_NET_HDR_GSO_NONE,
-    [TARN_GSO_TCPV4] = VIRTIO_NET_HDR_GSO_TCPV4,
-    [TARN_GSO_TCPV6] = VIRTIO_NET_HDR_GSO_TCPV6,
-    [TARN_GSO_UDP] = VIRTIO_NET_HDR_GSO_UDP_L4,
-};
-
-/* The bytes that every piece repeats: up to the end of the transport's header. */
-static uint16_t header_bytes(const struct tarn_pkt *pkt) {
-    uint8_t offset;
-    if (pkt->gso_type == TARN_GSO_UDP)
-        return (uint16_t)(pkt->csum_start + 8);
-    if (!tarn_pkt_read(pkt, (size_t)pkt->csum_start + 12, &offset, 1))
-        return 0;
-    return (uint16_t)(pkt->csum_start + (offset >> 4) * 4);
-}
-
-static void header_of(const struct tarn_pkt *pkt, struct virtio_net_hdr_v1 *hdr) {
-    *hdr = (struct virtio_net_hdr_v1){0};
-    if (pkt->csum_state == TARN_CSUM_PARTIAL) {
-        hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-        hdr->csum_start = pkt->csum_start;
-        hdr->csum_offset = pkt->csum_offset;
-    }
-    if (pkt->gso_size != 0) {
-        hdr->gso_type = (uint8_t)(TARN_AT(gso_to_host, pkt->gso_type)
-                                  | (pkt->gso_ecn ? VIRTIO_NET_HDR_GSO_ECN : 0));
-        hdr->gso_size = pkt->gso_size;
-        hdr->hdr_len = header_bytes(pkt);
-    }
-}
-
-/* False: it contradicts itself or the frame's length. Another machine can have had a hand in it. */
-static bool apply_header(const struct virtio_net_hdr_v1 *hdr, struct tarn_pkt *pkt) {
-    if (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
-        if ((size_t)hdr->csum_start + hdr->csum_offset + 2 > pkt->len)
-            return false;
-        pkt->csum_state = TARN_CSUM_PARTIAL;
-        pkt->csum_start = hdr->csum_start;
-        pkt->csum_offset = hdr->csum_offset;
-    } else if (hdr->flags & VIRTIO_NET_HDR_F_DATA_VALID) {
-        pkt->csum_state = TARN_CSUM_VERIFIED;
-    }
-    switch (hdr->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
-    case VIRTIO_NET_HDR_GSO_NONE: return true;
-    case VIRTIO_NET_HDR_GSO_TCPV4: pkt->gso_type = TARN_GSO_TCPV4; break;
-    case VIRTIO_NET_HDR_GSO_TCPV6: pkt->gso_type = TARN_GSO_TCPV6; break;
-    case VIRTIO_NET_HDR_GSO_UDP_L4: pkt->gso_type = TARN_GSO_UDP; break;
-    default: return false;
-    }
-    pkt->gso_size = hdr->gso_size;
-    pkt->gso_ecn = (hdr->gso_type & VIRTIO_NET_HDR_GSO_ECN) != 0;
-    return hdr->gso_size != 0;
-}
-
 /* -- sending --------------------------------------------------------------------------------------
  */
 
 /* False: the device is full. */
 static bool send_one(struct tap *tap, const struct tarn_pkt *pkt) {
-    struct virtio_net_hdr_v1 hdr;
+    struct tarn_vnet_hdr hdr;
     struct iovec v[2 + TARN_PKT_FRAGS_MAX];
     struct tarn_span head = tarn_pkt_head(pkt);
     int n = 0;
-    header_of(pkt, &hdr);
+    tarn_vnet_hdr_of(pkt, &hdr);
     if (tap->vnet_bytes)
         v[n++] = (struct iovec){&hdr, tap->vnet_bytes};
     v[n++] = (struct iovec){(void *)(uintptr_t)head.ptr, head.len};
@@ -156,7 +96,7 @@ static bool have_memory(struct tap *tap) {
     return tap->frame && tap->super;
 }
 
-static ssize_t read_frame(struct tap *tap, struct virtio_net_hdr_v1 *hdr) {
+static ssize_t read_frame(struct tap *tap, struct tarn_vnet_hdr *hdr) {
     struct iovec v[3];
     int n = 0;
     ssize_t got;
@@ -197,7 +137,7 @@ static size_t tap_recv(struct tarn_netif *netif, struct tarn_pkt **pkts, size_t 
     struct tap *tap = tap_of(netif);
     size_t count = 0;
     while (count < n) {
-        struct virtio_net_hdr_v1 hdr = {0};
+        struct tarn_vnet_hdr hdr = {0};
         ssize_t len = read_frame(tap, &hdr);
         if (len < 0)
             break;
@@ -206,7 +146,7 @@ static size_t tap_recv(struct tarn_netif *netif, struct tarn_pkt **pkts, size_t 
             continue;
         }
         struct tarn_pkt *pkt = take_frame(tap, (size_t)len);
-        if (!apply_header(&hdr, pkt)) {
+        if (!tarn_vnet_hdr_apply(&hdr, pkt)) {
             tarn_pkt_free(pkt);
             netif->stats.rx_drops++;
             continue;
@@ -270,7 +210,7 @@ static enum tarn_err open_by_name(const struct unix_net_request *r, struct tap *
     if (!is_up)
         unix_say("--net:%s=%s: the interface is down: ip link set %s up", r->name, r->value,
                  r->value);
-    tap->vnet_bytes = sizeof(struct virtio_net_hdr_v1);
+    tap->vnet_bytes = sizeof(struct tarn_vnet_hdr);
     return TARN_OK;
 }
 
@@ -288,7 +228,7 @@ static enum tarn_err open_by_fd(const struct unix_net_request *r, struct tap *ta
         if (!(ifr.ifr_flags & IFF_TAP))
             return refuse(r, "a tun device: it must be a tap", "");
         if (ifr.ifr_flags & IFF_VNET_HDR)
-            tap->vnet_bytes = sizeof(struct virtio_net_hdr_v1);
+            tap->vnet_bytes = sizeof(struct tarn_vnet_hdr);
         unix_interface_mtu(ifr.ifr_name, &tap->netif.mtu, &is_up);
     }
     return TARN_OK;
@@ -306,7 +246,7 @@ static uint32_t offer_offloads(const struct tap *tap) {
          TARN_NETIF_TX_CSUM | TARN_NETIF_TX_TSO4 | TARN_NETIF_TX_TSO6},
         {TUN_F_CSUM, TARN_NETIF_TX_CSUM},
     };
-    int bytes = sizeof(struct virtio_net_hdr_v1);
+    int bytes = sizeof(struct tarn_vnet_hdr);
     if (!tap->vnet_bytes || ioctl(tap->watch.fd, TUNSETVNETHDRSZ, &bytes) != 0)
         return 0;
     for (size_t i = 0; i < TARN_COUNT_OF(offers); i++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Sends every frame back, in two fragments, until one says "stop". */
+/* Sends every frame back, in two fragments and with its metadata, until one says "stop now". An
+ * IPv4 datagram goes back to whoever sent it: what is swapped leaves every checksum as it was. */
 #include <platform.h>
 #include <tarn/app.h>
 
@@ -7,18 +8,45 @@ TARN_NET(service);
 
 static bool stopped;
 
-static void answer(struct tarn_env *env, struct tarn_netif *netif, struct tarn_pkt *in) {
-    static uint8_t body[65536];
-    uint8_t head[8];
-    if (in->len < sizeof head || !tarn_pkt_read(in, 0, head, sizeof head)
-        || !tarn_pkt_read(in, sizeof head, body, in->len - sizeof head))
+static void swap(struct tarn_bytes frame, size_t a, size_t b, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        uint8_t byte = *tarn_bytes_at(frame, a + i);
+        *tarn_bytes_at(frame, a + i) = *tarn_bytes_at(frame, b + i);
+        *tarn_bytes_at(frame, b + i) = byte;
+    }
+}
+
+static void turn_round(struct tarn_bytes frame) {
+    if (frame.len < 42 || *tarn_bytes_at(frame, 12) != 8 || *tarn_bytes_at(frame, 13) != 0)
         return;
-    struct tarn_pkt *out = tarn_pkt_alloc(tarn_env_pkts(env), sizeof head);
-    bool made = out && tarn_pkt_append(out, TARN_SPAN_ARRAY(head))
-                && tarn_pkt_lend(out, tarn_span_of(body, in->len - sizeof head), NULL);
+    swap(frame, 0, 6, 6);   /* MAC */
+    swap(frame, 26, 30, 4); /* IPv4 */
+    swap(frame, 34, 36, 2); /* ports */
+}
+
+/* The checksum's field is in the head, wherever the split is. */
+#define HEAD_BYTES 60u
+
+static void answer(struct tarn_env *env, struct tarn_netif *netif, struct tarn_pkt *in) {
+    static uint8_t head[HEAD_BYTES], body[TARN_PKT_LEN_MAX];
+    size_t head_bytes = TARN_MIN((size_t)in->len, (size_t)HEAD_BYTES);
+    turn_round(tarn_pkt_head_bytes(in));
+    if (in->len > sizeof body || !tarn_pkt_read(in, 0, head, head_bytes)
+        || !tarn_pkt_read(in, head_bytes, body, in->len - head_bytes))
+        return;
+    struct tarn_pkt *out = tarn_pkt_alloc(tarn_env_pkts(env), head_bytes);
+    bool made = out && tarn_pkt_append(out, tarn_span_of(head, head_bytes))
+                && tarn_pkt_lend(out, tarn_span_of(body, in->len - head_bytes), NULL);
+    if (made) {
+        out->csum_state = in->csum_state;
+        out->csum_start = in->csum_start;
+        out->csum_offset = in->csum_offset;
+        out->gso_type = in->gso_type;
+        out->gso_size = in->gso_size;
+    }
     if (!made || tarn_netif_send(netif, &out, 1) != 1)
         tarn_pkt_free(out);
-    stopped = stopped || tarn_span_equal(TARN_SPAN_ARRAY(head), TARN_SPAN_LIT("stop now"));
+    stopped = stopped || tarn_span_starts(TARN_SPAN_ARRAY(head), TARN_SPAN_LIT("stop now"));
 }
 
 struct echo {
