@@ -47,7 +47,8 @@ def quietly(what, command, **more):
     if tty:
         print('\r\033[K', end='')
     if child.returncode != 0:
-        say(''.join(lines[-80:]))
+        bad = [n for n, line in enumerate(lines) if line.startswith('FAILED:')]
+        say(''.join(lines[bad[0]:][:80] if bad else lines[-80:]))
         raise Problem(f'{what}: {" ".join(command)} failed with status {child.returncode}')
     say(f'{what}: done in {seconds:.1f} s')
     return seconds
@@ -85,20 +86,22 @@ def image_path(example, target, net='direct'):
 
 
 def tender_path(target):
-    for build in (target, 'unix'):
-        path = os.path.join(build_dir(build), 'platform', target, 'tender', f'tarn-{target}')
-        if os.path.exists(path):
-            return path
-    raise Problem(f'the tender tarn-{target} is not built: run ./tarn build hello -t {target}')
+    """A tender is a program of this machine: it is built with those."""
+    return os.path.join(build_dir('unix'), 'platform', target, 'tender', f'tarn-{target}')
 
 
 def build(example, target, net='direct'):
     """Builds one example for a target and answers with the image's path."""
     check_example(example)
-    configure(target, options_of(target))
     image = image_path(example, target, net)
-    wanted = [os.path.relpath(image, build_dir(target))]
+    make(target, image)
     if target != 'unix':
-        wanted.append(f'platform/{target}/tender/tarn-{target}')
-    quietly(f'build {wanted[0]} for {target}', ['ninja', '-C', build_dir(target)] + wanted)
+        make('unix', tender_path(target))
     return image
+
+
+def make(target, path):
+    """One file of a target's build folder."""
+    configure(target, options_of(target))
+    what = os.path.relpath(path, build_dir(target))
+    quietly(f'build {os.path.basename(what)} for {target}', ['ninja', '-C', build_dir(target), what])

@@ -22,7 +22,8 @@ class Counts:
         self.reasons, self.failures = {}, []
 
     def add(self, build, test):
-        """One entry of Meson's test log: a Criterion suite, a replayed corpus, a script, one case."""
+        """One entry of Meson's test log: a Criterion suite, a replayed corpus, a script (its
+        last line, or TAP), one case."""
         out = (test.get('stdout') or '') + '\n' + (test.get('stderr') or '')
         out = re.sub(r'\x1b\[[0-9;]*m', '', out)
         ok, skip = test['result'] in ('OK', 'EXPECTEDFAIL'), test['result'] == 'SKIP'
@@ -31,6 +32,7 @@ class Counts:
             r'Synthesis: Tested: (\d+) \| Passing: (\d+) \| Failing: (\d+) \| Crashing: (\d+)', out)
         script = re.findall(r'^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?', out, re.M)
         replayed = re.findall(r'^replayed (\d+) inputs', out, re.M)
+        tap = re.findall(r'^(not ok|ok) \d+(.*)', out, re.M)
         if criterion:
             for _, good, bad, crashed in criterion:
                 passed += int(good)
@@ -39,6 +41,10 @@ class Counts:
         elif script:
             for good, bad, left in script:
                 passed, failed, skipped = passed + int(good), failed + int(bad), skipped + int(left or 0)
+        elif tap:
+            skipped = sum('# SKIP' in text for _, text in tap)
+            failed = sum(verdict == 'not ok' for verdict, _ in tap)
+            passed = len(tap) - skipped - failed
         elif replayed:
             passed = sum(map(int, replayed))
         elif ok:
@@ -49,7 +55,7 @@ class Counts:
             failed = 1
         if failed:
             self.failures.append((build, test['name'], test['result'], out))
-        why = re.findall(r'^(?:SKIP:|\[SKIP\]) *(.*)', out, re.M)
+        why = re.findall(r'^(?:SKIP:|\[SKIP\]|ok \d+ .*# SKIP) *(.*)', out, re.M)
         if skipped and not why:
             why = ['it did not say why']
         for reason in why:

@@ -68,17 +68,24 @@ static void report(int signal, siginfo_t *info, void *context) {
     raise(signal);
 }
 
+/* AddressSanitizer has a report of its own. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
 void unix_crash_init(void) {
-#if !defined(__SANITIZE_ADDRESS__) /* which has a report of its own */
     static const int signals[] = {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
     struct sigaction action = {.sa_sigaction = report,
                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND | SA_NODEFER};
     stack_t stack = {.ss_size = REPORT_STACK_BYTES};
+    if (SANITIZED)
+        return;
     stack.ss_sp =
         mmap(NULL, REPORT_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL) != 0)
         return;
     for (size_t i = 0; i < TARN_COUNT_OF(signals); i++)
         sigaction(signals[i], &action, NULL);
-#endif
 }

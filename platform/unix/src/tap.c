@@ -36,6 +36,7 @@ struct tap {
      * behind room for those, so that one copy of at most FRAME_ROOM makes it contiguous. */
     struct tarn_pkt *frame, *super;
     size_t vnet_bytes;         /* 0: the device gives plain frames */
+    bool has_frames;           /* said by epoll, and until a read finds none */
     bool is_full;              /* waits for EPOLLOUT */
     uint8_t unattended[65536]; /* read into where there is no packet memory: counted and dropped */
 };
@@ -136,11 +137,13 @@ static struct tarn_pkt *take_frame(struct tap *tap, size_t len) {
 static size_t tap_recv(struct tarn_netif *netif, struct tarn_pkt **pkts, size_t n) {
     struct tap *tap = tap_of(netif);
     size_t count = 0;
-    while (count < n) {
+    while (count < n && tap->has_frames) {
         struct tarn_vnet_hdr hdr = {0};
         ssize_t len = read_frame(tap, &hdr);
-        if (len < 0)
+        if (len < 0) {
+            tap->has_frames = false;
             break;
+        }
         if (!tap->frame || !tap->super) {
             netif->stats.rx_drops++;
             continue;
@@ -163,6 +166,7 @@ static const struct tarn_netif_ops tap_ops = {.send = tap_send, .recv = tap_recv
 
 static uint64_t tap_ready(struct unix_watch *watch, uint32_t events) {
     struct tap *tap = TARN_CONTAINER_OF(watch, struct tap, watch);
+    tap->has_frames = tap->has_frames || (events & ~(uint32_t)EPOLLOUT);
     if (tap->is_full && (events & EPOLLOUT)) {
         tap->is_full = false;
         unix_watch_change(&tap->watch, EPOLLIN);

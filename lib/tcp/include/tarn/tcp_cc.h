@@ -19,8 +19,8 @@ struct tarn_tcp_cc {
     uint32_t cwnd, ssthresh; /* bytes; ssthresh TARN_TCP_SSTHRESH_NONE at first */
     uint32_t mss;            /* bytes of payload in a full segment */
     union {
-        uint32_t words[14];
-        uint64_t doubles[7];
+        uint32_t words[12];
+        uint64_t quads[6];
     } state; /* the controller's own, zero before init */
 };
 

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: ISC */
+/* What an ACK says about what we sent. */
+#include "internal.h"
+
+#define CLOCK_GRANULARITY_US 1000u
+
+/* RFC 6298 section 2. */
+void tcp_rtt_sample(struct tcp_conn *c, uint32_t rtt_us) {
+    rtt_us = TARN_MIN(rtt_us, TCP_RTO_MAX_US);
+    if (c->srtt_us == 0) {
+        c->srtt_us = rtt_us;
+        c->rttvar_us = rtt_us / 2;
+    } else {
+        uint32_t diff = c->srtt_us > rtt_us ? c->srtt_us - rtt_us : rtt_us - c->srtt_us;
+        c->rttvar_us = c->rttvar_us - c->rttvar_us / 4 + diff / 4;
+        c->srtt_us = c->srtt_us - c->srtt_us / 8 + rtt_us / 8;
+    }
+    c->srtt_us = TARN_MAX(c->srtt_us, 1u);
+    c->rtt_min_us = TARN_MIN(c->rtt_min_us, rtt_us);
+    uint32_t rto_min = (uint32_t)(c->tcp->config.options.rto_min / 1000);
+    /* The minimum bounds the variance's part, so that a long path has as much slack as a short one.
+     */
+    uint32_t slack = TARN_MAX(4 * c->rttvar_us, CLOCK_GRANULARITY_US);
+    slack = TARN_MAX(slack, rto_min);
+    c->rto_us = TARN_MIN(c->srtt_us + slack, TCP_RTO_MAX_US);
+}
+
+static bool update_window(struct tcp_conn *c, const struct tcp_segment *seg) {
+    uint32_t wnd = (uint32_t)seg->wnd << c->snd_wscale;
+    bool newer = seq_lt(c->snd_una, seg->ack) || seq_lt(c->snd_wl1, seg->seq)
+                 || (c->snd_wl1 == seg->seq && wnd > c->snd_wnd);
+    if (!newer)
+        return false;
+    bool changed = wnd != c->snd_wnd;
+    c->snd_wl1 = seg->seq;
+    c->snd_wnd = wnd;
+    c->snd_wnd_max = TARN_MAX(c->snd_wnd_max, wnd);
+    return changed;
+}
+
+/* RFC 5961 section 5.2, and RFC 9293's answer to what was never sent. */
+static bool ack_is_acceptable(struct tcp_conn *c, uint32_t ack) {
+    if (seq_le(c->snd_una - c->snd_wnd_max, ack) && seq_le(ack, c->snd_nxt))
+        return true;
+    c->tcp->stats.drop_bad_ack++;
+    tcp_challenge_ack(c);
+    return false;
+}
+
+static void una_advances(struct tcp_conn *c, const struct tcp_segment *seg,
+                         struct tcp_ack_round *round) {
+    uint32_t payload = tcp_sent_acked(c, seg, round);
+    c->snd_una = seg->ack;
+    tcp_queue_acked(c, payload);
+    c->bytes_acked += payload;
+    c->progress_ms = now_ms(c->tcp);
+    c->backoffs = 0;
+    round->advanced = true;
+    /* RFC 7323 section 4: the echo is of what made this ACK, also where it was sent twice. */
+    if (round->rtt_us == 0 && c->ts_ok && seg->opt.has_ts && seg->opt.tsecr != 0) {
+        uint32_t ms = now_ms(c->tcp) - (seg->opt.tsecr - c->ts_offset);
+        if (ms < TCP_RTO_MAX_US / 1000)
+            round->rtt_us = TARN_MAX(ms, 1u) * 1000;
+    }
+}
+
+static void wake_writer(struct tcp_conn *c) {
+    uint32_t max = c->tcp->config.limits.snd_buf_bytes_max;
+    if (!c->want_write || c->starved || tcp_queue_room(c) < max / 4)
+        return;
+    c->want_write = false;
+    tcp_conn_event(c, TARN_FLOW_WRITABLE);
+}
+
+bool tcp_ack_input(struct tcp_conn *c, const struct tcp_segment *seg) {
+    if (!ack_is_acceptable(c, seg->ack))
+        return false;
+    struct tcp_ack_round round = {
+        .in_flight_before = tcp_in_flight(c),
+        .ece = c->ecn_ok && seg->flags & TCP_ECE,
+    };
+    bool outstanding = c->snd_una != c->snd_nxt;
+    bool window_changed = update_window(c, seg);
+    if (seq_lt(c->snd_una, seg->ack))
+        una_advances(c, seg, &round);
+    if (c->sack_ok && c->flight && c->flight->sent)
+        tcp_sent_sack(c, seg, &round);
+    /* RFC 5681 section 2: what counts as a duplicate. */
+    round.duplicate = !round.advanced && outstanding && !window_changed && seg->len == 0
+                      && seg->ack == c->snd_una && !(seg->flags & TCP_FIN);
+    if (round.rtt_us)
+        tcp_rtt_sample(c, round.rtt_us);
+    if (round.advanced) {
+        wake_writer(c);
+        tcp_timer_xmit(c);
+    }
+    if (c->flight) {
+        tcp_recovery_ack(c, &round);
+        tcp_flight_end(c);
+    }
+    if (has_unsent(c) || tcp_sent_first_lost(c))
+        tcp_conn_dirty(c);
+    return true;
+}

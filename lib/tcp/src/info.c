@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+#include "internal.h"
+
+static const char *const state_names[] = {
+    "CLOSED",     "LISTEN",     "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1",
+    "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",  "LAST-ACK",     "TIME-WAIT",
+};
+
+const char *tarn_tcp_state_name(enum tarn_tcp_state state) {
+    return TARN_AT(state_names, (size_t)state);
+}
+
+enum tarn_err tarn_tcp_info(const struct tarn_flow *flow, struct tarn_tcp_info *out) {
+    if (!tarn_tcp_owns(flow))
+        return TARN_INVALID;
+    const struct tcp_conn *c = TARN_CONTAINER_OF(flow, struct tcp_conn, flow);
+    bool has_rtt = c->srtt_us != 0;
+    *out = (struct tarn_tcp_info){
+        .state = (enum tarn_tcp_state)c->state,
+        .sack = c->sack_ok,
+        .timestamps = c->ts_ok,
+        .window_scaling = c->wscale_ok,
+        .ecn = c->ecn_ok,
+        .nodelay = c->nodelay,
+        .in_recovery = c->recovery == TCP_RECOVERY,
+        .in_loss = c->recovery == TCP_LOSS,
+        .snd_wscale = c->snd_wscale,
+        .rcv_wscale = c->rcv_wscale,
+        .backoffs = c->backoffs,
+        .snd_mss = c->mss,
+        .path_mtu = c->path_mtu,
+        .cwnd_bytes = c->cc.cwnd,
+        .ssthresh_bytes = c->cc.ssthresh,
+        .snd_wnd_bytes = c->snd_wnd,
+        .rcv_wnd_bytes = tcp_receive_window(c),
+        .rcv_buf_bytes = c->rcv_buf,
+        .in_flight_bytes = tcp_in_flight(c),
+        .queued_bytes = c->snd_end - c->snd_una,
+        .unread_bytes = c->rcv_bytes,
+        .out_of_order_bytes = c->range_bytes,
+        .srtt = TARN_US(c->srtt_us),
+        .rttvar = TARN_US(c->rttvar_us),
+        .rtt_min = has_rtt ? TARN_US(c->rtt_min_us) : 0,
+        .rto = TARN_US(c->rto_us),
+        .bytes_acked = c->bytes_acked,
+        .bytes_received = c->bytes_received,
+        .retransmits = c->retransmits,
+        .timeouts = c->timeouts,
+        .cc = c->cc.ops ? c->cc.ops->name : "",
+    };
+    return TARN_OK;
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: ISC */
+/* What goes out, and when: RFC 9293 sections 3.7.4 (Nagle) and 3.8.6 (windows). */
+#include "internal.h"
+
+#define ECT_0 2u /* RFC 3168 section 5 */
+
+static void acknowledged(struct tcp_conn *c) {
+    c->rcv_acked = c->rcv_nxt;
+    c->ack_now = false;
+    c->ack_at = TARN_NEVER;
+    c->dupacks_due = 0;
+}
+
+static void fill_header(struct tcp_conn *c, struct tcp_header *h, uint32_t seq, uint8_t flags) {
+    *h = (struct tcp_header){
+        .local = c->local,
+        .remote = c->remote,
+        .local_port = c->local_port,
+        .remote_port = c->remote_port,
+        .seq = seq,
+        .ack = c->rcv_nxt,
+        .flags = flags,
+        .opt = {.has_ts = c->ts_ok, .tsval = now_ms(c->tcp) + c->ts_offset, .tsecr = c->ts_recent},
+    };
+    if (c->ecn_echo && !(flags & TCP_SYN))
+        h->flags |= TCP_ECE;
+    if (!(flags & TCP_SYN)) {
+        uint32_t unit = (1u << c->rcv_wscale) - 1;
+        uint32_t wnd = (tcp_receive_window(c) + unit) >> c->rcv_wscale;
+        h->wnd = (uint16_t)TARN_MIN(wnd, 65535u);
+        c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + ((uint32_t)h->wnd << c->rcv_wscale));
+    } else {
+        h->wnd = (uint16_t)TARN_MIN(c->rcv_buf, 65535u);
+    }
+}
+
+static bool send_bare(struct tcp_conn *c, uint32_t seq, uint8_t flags) {
+    struct tcp_header h;
+    fill_header(c, &h, seq, flags);
+    /* Only here: a full segment has no room for it, and its size is the same in all of a packet. */
+    if (c->range_count && c->sack_ok)
+        h.opt.sack_count = tcp_receive_sacks(c, h.opt.sack, c->ts_ok ? 3 : 4);
+    struct tarn_pkt *pkt = tcp_segment_new(c->tcp, &h);
+    if (!pkt) {
+        tcp_conn_dirty(c);
+        return false;
+    }
+    tcp_segment_send(c->tcp, &h, pkt, 0, 0);
+    acknowledged(c);
+    return true;
+}
+
+void tcp_send_reset(struct tcp_conn *c) {
+    struct tcp_header h;
+    if (c->state == TARN_TCP_SYN_SENT || c->state == TARN_TCP_CLOSED
+        || c->state == TARN_TCP_TIME_WAIT)
+        return;
+    fill_header(c, &h, c->snd_nxt, TCP_RST | TCP_ACK);
+    h.opt = (struct tcp_options){0};
+    struct tarn_pkt *pkt = tcp_segment_new(c->tcp, &h);
+    if (!pkt)
+        return;
+    c->tcp->stats.resets_out++;
+    tcp_segment_send(c->tcp, &h, pkt, 0, 0);
+}
+
+/* SYN, or SYN and ACK where both have opened at once. */
+static void send_syn(struct tcp_conn *c) {
+    struct tarn_tcp *tcp = c->tcp;
+    const struct tarn_tcp_options *o = &tcp->config.options;
+    bool answer = c->state == TARN_TCP_SYN_RECEIVED;
+    bool ecn = !answer && o->ecn == TARN_TCP_ECN_ASK && c->timeouts == 0;
+    struct tcp_header h;
+    fill_header(c, &h, c->snd_una,
+                (uint8_t)(TCP_SYN | (answer ? TCP_ACK : 0) | (ecn ? TCP_ECE | TCP_CWR : 0)));
+    h.opt.mss = tcp_mss_for_mtu(c->path_mtu, &c->remote);
+    h.opt.sack_ok = answer ? c->sack_ok : !o->no_sack;
+    h.opt.has_ts = answer ? c->ts_ok : !o->no_timestamps;
+    h.opt.has_wscale = answer ? c->wscale_ok : !o->no_window_scale;
+    h.opt.wscale = tcp_wscale_for(tcp->config.limits.rcv_buf_bytes_max);
+    struct tarn_pkt *pkt = tcp_segment_new(tcp, &h);
+    if (!pkt) {
+        tcp_conn_dirty(c);
+        return;
+    }
+    c->syn_due = false;
+    tcp_segment_send(tcp, &h, pkt, 0, 0);
+    if (answer)
+        acknowledged(c);
+    c->xmit_timer = TCP_TIMER_RTO;
+    c->xmit_at = tarn_time_after(tcp->now, TARN_US(c->rto_us) << c->backoffs);
+}
+
+/* -- data
+ * ------------------------------------------------------------------------------------------ */
+
+static uint32_t gso_bytes(const struct tcp_conn *c) {
+    uint32_t max = c->features_tso ? TCP_GSO_BYTES_MAX : TCP_GSO_SOFTWARE_BYTES_MAX;
+    return TARN_MAX(max - max % c->mss, (uint32_t)c->mss);
+}
+
+/* A packet of `s`; how many of its bytes are in it: fewer, by whole segments, where there are too
+ * many small pieces. 0: there was no packet. */
+static uint32_t send_record(struct tcp_conn *c, const struct tcp_sent *s, uint32_t len) {
+    struct tcp_header h;
+    bool again = s->flags & SENT_RETRANSMITTED;
+    fill_header(c, &h, s->node.seq, TCP_ACK);
+    struct tarn_pkt *pkt = tcp_segment_new(c->tcp, &h);
+    if (!pkt) {
+        tcp_conn_dirty(c);
+        return UINT32_MAX;
+    }
+    uint32_t header = pkt->len;
+    uint32_t done = tcp_queue_attach(s->piece, s->off, len, pkt);
+    if (done < len && done > c->mss)
+        done -= done % c->mss;
+    tarn_pkt_trim(pkt, header + done);
+    if (done == s->len && s->flags & SENT_FIN)
+        h.flags |= TCP_FIN;
+    if (s->node.seq + done == c->snd_end)
+        h.flags |= TCP_PSH;
+    if (c->cwr_due && !again && done > 0) {
+        h.flags |= TCP_CWR;
+        c->cwr_due = false;
+    }
+    tcp_segment_send(c->tcp, &h, pkt, c->mss, c->ecn_ok && !again && done > 0 ? ECT_0 : 0);
+    acknowledged(c);
+    c->sent_ms = now_ms(c->tcp);
+    if (c->recovery == TCP_RECOVERY)
+        c->flight->prr_out += done;
+    return done;
+}
+
+bool tcp_retransmit(struct tcp_conn *c, struct tcp_sent *s, uint32_t len_max) {
+    len_max = TARN_MAX(len_max, (uint32_t)c->mss);
+    len_max = TARN_MIN(len_max, gso_bytes(c));
+    uint32_t len = TARN_MIN(s->len, len_max);
+    if (len < s->len && len > c->mss)
+        len -= len % c->mss;
+    s->flags |= SENT_RETRANSMITTED;
+    if (len < s->len)
+        (void)tcp_sent_split(c, s, len);
+    uint32_t done = send_record(c, s, TARN_MIN(len, s->len));
+    if (done == UINT32_MAX)
+        return false;
+    if (done > 0 && done < s->len)
+        (void)tcp_sent_split(c, s, done);
+    tcp_sent_transmitted(c, s);
+    c->retransmits++;
+    c->tcp->stats.retransmits++;
+    return true;
+}
+
+/* Minshall's form of Nagle's rule: one small segment may be in flight. */
+static bool nagle_allows(const struct tcp_conn *c) {
+    return c->nodelay || c->fin_queued || seq_le(c->snd_small, c->snd_una);
+}
+
+/* How many bytes of new data may go now. `force`: a timer wants one segment out. */
+static uint32_t sendable(struct tcp_conn *c, uint32_t avail, uint32_t window, bool force) {
+    uint32_t budget = force ? c->mss : tcp_send_budget(c);
+    uint32_t len = TARN_MIN(avail, window);
+    len = TARN_MIN(len, gso_bytes(c));
+    if (budget < len) {
+        c->cwnd_limited = true;
+        if (budget < c->mss)
+            return 0;
+        len = budget;
+    }
+    if (len >= c->mss && (len < avail || !nagle_allows(c) || len > gso_bytes(c)))
+        len -= len % c->mss; /* the small rest waits, or comes with what is written next */
+    if (len >= c->mss || force || len == 0)
+        return len;
+    if (len == avail && nagle_allows(c))
+        return len;
+    /* A window that opens in small steps (RFC 9293 section 3.8.6.2.1). */
+    return len < avail && len >= c->snd_wnd_max / 2 ? len : 0;
+}
+
+static void record_sent(struct tcp_conn *c, struct tcp_sent *s) {
+    if (c->snd_una == c->snd_nxt)
+        c->progress_ms = now_ms(c->tcp);
+    if (s->len % c->mss != 0)
+        c->snd_small = s->node.seq + s->len;
+    tcp_queue_advance(&c->piece_nxt, &c->piece_nxt_off, s->len);
+    c->snd_nxt = sent_end(s);
+    if (seq_le(c->snd_end, c->snd_nxt))
+        c->piece_nxt = NULL; /* the ring would go on at its start */
+    if (s->flags & SENT_FIN)
+        c->fin_sent = true;
+}
+
+bool tcp_send_new(struct tcp_conn *c, bool force) {
+    if (c->fin_sent)
+        return false;
+    uint32_t avail = c->snd_end - c->snd_nxt;
+    uint32_t edge = c->snd_una + c->snd_wnd;
+    uint32_t window = seq_lt(c->snd_nxt, edge) ? edge - c->snd_nxt : 0;
+    uint32_t len = sendable(c, avail, window, force);
+    bool fin = c->fin_queued && len == avail && window > len
+               && (len > 0 || force || c->snd_una == c->snd_nxt || tcp_send_budget(c) > 0);
+    if (len == 0 && !fin)
+        return false;
+    tcp_flight_begin(c);
+    struct tcp_sent *s = tcp_sent_new(c, c->snd_nxt, len, fin ? SENT_FIN : 0);
+    if (!s) {
+        tcp_flight_end(c);
+        if (c->snd_una == c->snd_nxt) {
+            c->tcp->hold_until = tarn_time_after(c->tcp->now, TARN_MS(10));
+            tcp_conn_dirty(c);
+        }
+        return false;
+    }
+    uint32_t done = send_record(c, s, len);
+    if (done == UINT32_MAX) {
+        tcp_sent_free(c, s);
+        tcp_flight_end(c);
+        return false;
+    }
+    if (done < len) {
+        s->len = done;
+        s->flags &= (uint8_t)~SENT_FIN;
+    }
+    record_sent(c, s);
+    if (c->xmit_timer == TCP_TIMER_NONE || c->xmit_timer == TCP_TIMER_PERSIST)
+        tcp_timer_xmit(c);
+    return true;
+}
+
+/* RFC 5681 section 4.1: a window that was not used for a whole timeout is not believed any more. */
+static void restart_after_idle(struct tcp_conn *c) {
+    uint32_t idle_ms = now_ms(c->tcp) - c->sent_ms;
+    if (c->snd_una != c->snd_nxt || idle_ms <= c->rto_us / 1000 || !has_unsent(c))
+        return;
+    uint32_t initial = c->tcp->config.options.initial_cwnd_segments * c->mss;
+    c->cc.cwnd = TARN_MIN(c->cc.cwnd, initial);
+    c->cc.ops->idle(&c->cc, c->tcp->now, TARN_MS(idle_ms));
+}
+
+static void send_data(struct tcp_conn *c) {
+    uint32_t budget;
+    struct tcp_sent *lost;
+    restart_after_idle(c);
+    c->cwnd_limited = false;
+    while ((lost = tcp_sent_first_lost(c))
+           && ((budget = tcp_send_budget(c)) >= c->mss || tcp_in_flight(c) == 0))
+        if (!tcp_retransmit(c, lost, budget))
+            return;
+    if (lost)
+        c->cwnd_limited = true;
+    while (!lost && tcp_send_new(c, false))
+        continue;
+    /* Nothing in flight will bring an ACK, and there is something that the window forbids. */
+    if (c->xmit_timer == TCP_TIMER_NONE)
+        tcp_timer_xmit(c);
+}
+
+static bool may_send_data(const struct tcp_conn *c) {
+    switch (c->state) {
+    case TARN_TCP_ESTABLISHED:
+    case TARN_TCP_CLOSE_WAIT:
+    case TARN_TCP_FIN_WAIT_1:
+    case TARN_TCP_CLOSING:
+    case TARN_TCP_LAST_ACK: return true;
+    default: return false;
+    }
+}
+
+void tcp_output(struct tcp_conn *c) {
+    if (c->state == TARN_TCP_CLOSED)
+        return;
+    if (c->syn_due)
+        send_syn(c);
+    if (c->state == TARN_TCP_SYN_SENT) {
+        tcp_timer_update(c);
+        return;
+    }
+    /* What duplicate ACKs are due go out before data that would carry one. */
+    while (c->ack_now && c->dupacks_due > 1) {
+        uint8_t due = (uint8_t)(c->dupacks_due - 1);
+        if (!send_bare(c, c->snd_nxt, TCP_ACK))
+            return;
+        c->dupacks_due = due;
+        c->ack_now = true;
+    }
+    if (c->ack_now && c->range_count && !send_bare(c, c->snd_nxt, TCP_ACK))
+        return;
+    if (may_send_data(c))
+        send_data(c);
+    if (c->probe_due) {
+        /* What is acknowledged already, so that the peer must answer (RFC 9293 section 3.8.4). */
+        c->probe_due = !send_bare(c, c->snd_una - 1, TCP_ACK);
+    }
+    if (c->ack_now)
+        (void)send_bare(c, c->snd_nxt, TCP_ACK);
+    tcp_timer_update(c);
+}

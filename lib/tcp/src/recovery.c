@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: ISC */
+/* What is lost, and how much may be sent. With SACK, loss is a matter of time (RACK, RFC 8985);
+ * without, of duplicate ACKs (NewReno, RFC 6582). In recovery, sending is paced by what is
+ * delivered (PRR, RFC 6937). How far the window falls is the congestion controller's business. */
+#include "internal.h"
+
+uint32_t tcp_in_flight(const struct tcp_conn *c) {
+    uint32_t outstanding = c->snd_nxt - c->snd_una;
+    if (!c->flight)
+        return outstanding;
+    uint32_t gone = c->flight->sacked_bytes + c->flight->lost_bytes;
+    if (!c->sack_ok) /* each duplicate ACK says that a segment has left (RFC 5681 section 3.2) */
+        gone += (uint32_t)c->flight->dupacks * c->mss;
+    return outstanding > gone ? outstanding - gone : 0;
+}
+
+uint32_t tcp_send_budget(const struct tcp_conn *c) {
+    uint32_t in_flight = tcp_in_flight(c);
+    return c->cc.cwnd > in_flight ? c->cc.cwnd - in_flight : 0;
+}
+
+/* -- RACK
+ * ------------------------------------------------------------------------------------------ */
+
+static bool sent_after(uint32_t us_a, uint32_t end_a, uint32_t us_b, uint32_t end_b) {
+    return us_a == us_b ? seq_lt(end_b, end_a) : seq_lt(us_b, us_a);
+}
+
+/* RFC 8985 section 6.2, steps 1 and 2. */
+void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_sent *s,
+                        const struct tcp_segment *seg) {
+    uint32_t rtt = now_us(c->tcp) - s->sent_us;
+    if (s->flags & SENT_RETRANSMITTED) {
+        /* It may be the first transmission that arrived. One tick of doubt, for the rounding. */
+        uint32_t sent_ts = now_ms(c->tcp) - rtt / 1000 + c->ts_offset;
+        if (c->ts_ok && seg->opt.has_ts && seq_lt(seg->opt.tsecr + 1, sent_ts))
+            return;
+        if (rtt < c->rtt_min_us)
+            return;
+    } else if (seq_lt(sent_end(s), c->flight->rack_end)) {
+        c->flight->rack_reordering = true;
+    }
+    c->flight->rack_rtt_us = rtt;
+    if (sent_after(s->sent_us, sent_end(s), c->flight->rack_sent_us, c->flight->rack_end)) {
+        c->flight->rack_sent_us = s->sent_us;
+        c->flight->rack_end = sent_end(s);
+    }
+}
+
+/* Section 6.2, step 4. */
+static uint32_t reordering_window(const struct tcp_conn *c) {
+    if (!c->flight->rack_reordering
+        && (c->recovery != TCP_OPEN || c->flight->sacked_bytes >= TCP_DUP_THRESH * c->mss))
+        return 0;
+    uint32_t rtt = c->rtt_min_us == UINT32_MAX ? c->srtt_us : c->rtt_min_us;
+    return TARN_MIN(rtt / 4, c->srtt_us);
+}
+
+/* Step 5, from the oldest transmission on: it ends at the first that may still arrive. */
+static void rack_detect(struct tcp_conn *c) {
+    uint32_t window = reordering_window(c), now = now_us(c->tcp);
+    if (c->xmit_timer == TCP_TIMER_REO)
+        tcp_timer_xmit(c);
+    struct tcp_sent *s;
+    while ((s = tcp_sent_oldest(c))
+           && sent_after(c->flight->rack_sent_us, c->flight->rack_end, s->sent_us, sent_end(s))) {
+        uint32_t waited = now - s->sent_us, allowed = c->flight->rack_rtt_us + window;
+        if (waited < allowed) {
+            c->xmit_timer = TCP_TIMER_REO;
+            c->xmit_at = tarn_time_after(c->tcp->now, TARN_US(allowed - waited) + 1000);
+            return;
+        }
+        tcp_sent_lost(c, s);
+    }
+}
+
+/* -- recovery
+ * --------------------------------------------------------------------------------------- */
+
+static void enter(struct tcp_conn *c, const struct tcp_ack_round *round) {
+    c->recovery = TCP_RECOVERY;
+    c->flight->recover = c->snd_nxt;
+    c->flight->prr_delivered = c->flight->prr_out = 0;
+    c->flight->prr_bytes = TARN_MAX(c->snd_nxt - c->snd_una, 1u);
+    c->cc.ops->congestion(&c->cc, c->tcp->now, round->in_flight_before);
+    c->tcp->stats.fast_recoveries++;
+}
+
+static void leave(struct tcp_conn *c) {
+    if (c->recovery == TCP_RECOVERY)
+        c->cc.cwnd = TARN_MAX(c->cc.ssthresh, c->mss);
+    c->recovery = TCP_OPEN;
+    c->flight->dupacks = 0;
+}
+
+/* RFC 6937 section 3, with the slow-start bound only where the ACK shows that nothing more was lost
+ * (RFC 9937). */
+static void proportional_rate(struct tcp_conn *c, const struct tcp_ack_round *round,
+                              bool lost_more) {
+    uint32_t delivered = round->acked + round->sacked;
+    uint32_t in_flight = tcp_in_flight(c), send;
+    if (!c->sack_ok && round->duplicate)
+        delivered = c->mss;
+    c->flight->prr_delivered += delivered;
+    if (in_flight > c->cc.ssthresh) {
+        uint64_t share =
+            (uint64_t)c->flight->prr_delivered * c->cc.ssthresh + c->flight->prr_bytes - 1;
+        uint32_t due = (uint32_t)(share / c->flight->prr_bytes);
+        send = due > c->flight->prr_out ? due - c->flight->prr_out : 0;
+    } else {
+        uint32_t saved = c->flight->prr_delivered > c->flight->prr_out
+                             ? c->flight->prr_delivered - c->flight->prr_out
+                             : 0;
+        uint32_t limit = TARN_MAX(saved, delivered);
+        if (round->advanced && !lost_more)
+            limit += c->mss;
+        send = TARN_MIN(c->cc.ssthresh - in_flight, limit);
+    }
+    if (c->flight->prr_out == 0)
+        send = TARN_MAX(send, c->mss); /* the retransmission that starts it */
+    c->cc.cwnd = in_flight + send;
+}
+
+/* Without SACK, the first segment in flight is what the peer waits for. */
+static void reno_detect(struct tcp_conn *c, const struct tcp_ack_round *round) {
+    if (round->duplicate && c->flight->dupacks < UINT8_MAX)
+        c->flight->dupacks++;
+    if (round->advanced && c->recovery == TCP_OPEN)
+        c->flight->dupacks = 0;
+    bool partial = round->advanced && c->recovery == TCP_RECOVERY;
+    /* RFC 6582 section 3.2: recover keeps what an earlier recovery left from starting another. */
+    bool starts = c->recovery == TCP_OPEN && c->flight->dupacks == TCP_DUP_THRESH
+                  && seq_le(c->flight->recover, c->snd_una);
+    if (partial)
+        c->flight->dupacks =
+            (uint8_t)(c->flight->dupacks
+                      - TARN_MIN((uint32_t)c->flight->dupacks, round->acked / c->mss));
+    if ((partial || starts) && c->flight->sent) {
+        if (c->flight->sent->len > c->mss)
+            (void)tcp_sent_split(c, c->flight->sent, c->mss);
+        tcp_sent_lost(c, c->flight->sent);
+    }
+}
+
+void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack_round *round) {
+    uint32_t lost_before = c->flight->lost_bytes;
+    uint32_t delivered = round->acked + round->sacked;
+    if (c->recovery != TCP_OPEN && seq_le(c->flight->recover, c->snd_una))
+        leave(c);
+    if (c->sack_ok && delivered > 0)
+        rack_detect(c);
+    else if (!c->sack_ok)
+        reno_detect(c, round);
+    bool lost_more = c->flight->lost_bytes > lost_before;
+    if (c->recovery == TCP_OPEN && lost_more)
+        enter(c, round);
+    if (c->recovery == TCP_RECOVERY) {
+        proportional_rate(c, round, lost_more);
+        return;
+    }
+    if (delivered == 0)
+        return;
+    struct tarn_tcp_cc_ack ack = {
+        .now = c->tcp->now,
+        .acked_bytes = delivered,
+        .in_flight_bytes = round->in_flight_before,
+        .rtt_us = round->rtt_us,
+        .srtt_us = c->srtt_us,
+        .rtt_min_us = c->rtt_min_us,
+        .snd_una = c->snd_una,
+        .snd_nxt = c->snd_nxt,
+        .cwnd_limited = c->cwnd_limited,
+    };
+    c->cc.ops->ack(&c->cc, &ack);
+}
+
+/* The reordering timer (RFC 8985 section 6.3). */
+void tcp_recovery_reo_timer(struct tcp_conn *c) {
+    struct tcp_ack_round none = {.in_flight_before = tcp_in_flight(c)};
+    c->xmit_timer = TCP_TIMER_NONE;
+    c->xmit_at = TARN_NEVER;
+    rack_detect(c);
+    if (c->xmit_timer == TCP_TIMER_NONE)
+        tcp_timer_xmit(c);
+    if (c->flight->lost_bytes > 0 && c->recovery == TCP_OPEN)
+        enter(c, &none);
+    if (c->recovery == TCP_RECOVERY)
+        proportional_rate(c, &none, true);
+    tcp_conn_dirty(c);
+}
+
+/* RFC 6298 section 5, RFC 5681 section 3.1: all that is not SACKed counts as lost, and slow start
+ * begins with one segment. */
+void tcp_recovery_timeout(struct tcp_conn *c) {
+    bool again = c->recovery == TCP_LOSS && c->backoffs > 0;
+    uint32_t in_flight = tcp_in_flight(c);
+    c->flight->dupacks = 0;
+    /* The first one SACKed and not acknowledged: the peer has thrown it away. */
+    if (c->flight->sent && c->flight->sent->flags & SENT_SACKED)
+        tcp_sent_unsack_all(c);
+    struct tcp_sent *s = c->flight->sent;
+    if (s) {
+        /* In order of sequence, also what was lost before. */
+        do {
+            if (s->flags & SENT_LOST) {
+                ring_remove(&s->order);
+                ring_push(&c->flight->lost, &s->order);
+            }
+            tcp_sent_lost(c, s);
+            s = s->next;
+        } while (s != c->flight->sent);
+    }
+    c->cc.ops->timeout(&c->cc, c->tcp->now, in_flight, again);
+    c->cc.cwnd = c->mss;
+    c->recovery = TCP_LOSS;
+    c->flight->recover = c->snd_nxt;
+    c->flight->rack_reordering = false;
+}
