@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <tarn/csum.h>
 #include <tarn/env.h>
 
@@ -39,6 +40,24 @@ Test(csum, every_length_at_every_alignment) {
             cr_assert(same(tarn_csum_fold(tarn_csum_add(0, tarn_span_of(data + off, n))),
                            naive(data + off, n)),
                       "offset %zu, length %zu", off, n);
+}
+
+Test(csum, copying_sums_alike_and_copies_no_more) {
+    uint8_t data[8 + 100], copy[120];
+    fill(data, sizeof data, 6);
+    for (size_t off = 0; off < 8; off++)
+        for (size_t n = 0; n <= 100; n++) {
+            struct tarn_span s = tarn_span_of(data + off, n);
+            tarn_bytes_fill(TARN_BYTES_ARRAY(copy), 0xee);
+            cr_assert_eq(tarn_csum_copy(77, tarn_bytes_of(copy + 9, n), s), tarn_csum_add(77, s));
+            cr_assert(tarn_span_equal(tarn_span_of(copy + 9, n), s));
+            cr_assert(copy[8] == 0xee && copy[9 + n] == 0xee, "offset %zu, length %zu", off, n);
+        }
+}
+
+Test(csum, copying_to_too_little_room_traps, .signal = SIGILL) {
+    uint8_t data[8] = {0}, copy[8];
+    (void)tarn_csum_copy(0, tarn_bytes_of(copy, 7), TARN_SPAN_ARRAY(data));
 }
 
 Test(csum, longest_packet_of_ones_does_not_overflow) {

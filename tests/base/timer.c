@@ -106,6 +106,14 @@ Test(timer, pops_in_order_of_time) {
     cr_assert_null(tarn_timers_pop(&queue, TARN_NEVER));
 }
 
+Test(timer, fini_gives_the_memory_back) {
+    make(100);
+    cr_assert_eq(memory.bytes, 100 * sizeof(struct tarn_timer *));
+    tarn_timers_fini(&queue, &memory.alloc);
+    cr_assert_eq(memory.bytes, 0);
+    cr_assert_eq(tarn_timers_next(&queue), TARN_NEVER);
+}
+
 Test(timer, no_memory_is_a_limit) {
     memory = MEMORY(10);
     cr_assert_eq(tarn_timers_init(&queue, &memory.alloc, 2), TARN_LIMIT);
