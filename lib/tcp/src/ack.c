@@ -27,6 +27,9 @@ void tcp_rtt_sample(struct tcp_conn *c, uint32_t rtt_us) {
 
 static bool update_window(struct tcp_conn *c, const struct tcp_segment *seg) {
     uint32_t wnd = (uint32_t)seg->wnd << c->snd_wscale;
+    /* SND.WL2 is snd_una: an ACK that was overtaken says nothing of the window any more. */
+    if (seq_lt(seg->ack, c->snd_una))
+        return false;
     bool newer = seq_lt(c->snd_una, seg->ack) || seq_lt(c->snd_wl1, seg->seq)
                  || (c->snd_wl1 == seg->seq && wnd > c->snd_wnd);
     if (!newer)
@@ -56,12 +59,6 @@ static void una_advances(struct tcp_conn *c, const struct tcp_segment *seg,
     c->progress_ms = now_ms(c->tcp);
     c->backoffs = 0;
     round->advanced = true;
-    /* RFC 7323 section 4: the echo is of what made this ACK, also where it was sent twice. */
-    if (round->rtt_us == 0 && c->ts_ok && seg->opt.has_ts && seg->opt.tsecr != 0) {
-        uint32_t ms = now_ms(c->tcp) - (seg->opt.tsecr - c->ts_offset);
-        if (ms < TCP_RTO_MAX_US / 1000)
-            round->rtt_us = TARN_MAX(ms, 1u) * 1000;
-    }
 }
 
 static void wake_writer(struct tcp_conn *c) {

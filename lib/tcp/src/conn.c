@@ -216,7 +216,7 @@ void tcp_conn_negotiate(struct tcp_conn *c, const struct tcp_options *peer) {
 
 void tcp_conn_established(struct tcp_conn *c) {
     const struct tarn_tcp_options *options = &c->tcp->config.options;
-    c->state = TARN_TCP_ESTABLISHED;
+    c->state = c->fin_queued ? TARN_TCP_FIN_WAIT_1 : TARN_TCP_ESTABLISHED;
     c->tcp->stats.established++;
     c->backoffs = 0;
     c->xmit_timer = TCP_TIMER_NONE;

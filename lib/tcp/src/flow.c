@@ -63,7 +63,10 @@ static enum tarn_err flow_read(struct tarn_flow *flow, struct tarn_bytes buf, si
 /* Whether there is something to write to: TARN_OK, or what write answers instead. */
 static enum tarn_err writable(struct tcp_conn *c) {
     switch (c->state) {
-    case TARN_TCP_CLOSED: return c->err == TARN_EOF ? TARN_PEER : (enum tarn_err)c->err;
+    case TARN_TCP_CLOSED:
+        if (c->err == TARN_EOF)
+            return c->fin_queued ? TARN_INVALID : TARN_PEER;
+        return (enum tarn_err)c->err;
     case TARN_TCP_SYN_SENT:
     case TARN_TCP_SYN_RECEIVED: return c->fin_queued ? TARN_INVALID : TARN_AGAIN;
     case TARN_TCP_ESTABLISHED:

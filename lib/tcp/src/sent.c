@@ -145,14 +145,32 @@ static void take_rtt(struct tcp_conn *c, const struct tcp_sent *s, struct tcp_ac
         round->rtt_us = TARN_MAX(now_us(c->tcp) - s->sent_us, 1u);
 }
 
+/* And from one that was sent again, where the echoed timestamp says that this ACK answers the last
+ * transmission (one tick of doubt, for the rounding). A receiver that had the segment already
+ * answers with an older echo (RFC 7323 section 5.3, R2), which would make a lost ACK look like a
+ * long path. */
+static uint32_t rtt_again(const struct tcp_conn *c, const struct tcp_sent *s,
+                          const struct tcp_segment *seg) {
+    uint32_t rtt = TARN_MAX(now_us(c->tcp) - s->sent_us, 1u);
+    uint32_t sent_ts = now_ms(c->tcp) - rtt / 1000 + c->ts_offset;
+    bool answers = c->ts_ok && seg->opt.has_ts && seq_le(sent_ts, seg->opt.tsecr + 1);
+    return answers ? rtt : 0;
+}
+
 uint32_t tcp_sent_acked(struct tcp_conn *c, const struct tcp_segment *seg,
                         struct tcp_ack_round *round) {
     uint32_t payload = 0;
+    bool again = false;
+    uint32_t again_us = 0;
     while (c->flight->sent && seq_lt(c->flight->sent->node.seq, seg->ack)) {
         struct tcp_sent *s = c->flight->sent;
         bool sacked = s->flags & SENT_SACKED;
         if (seq_le(sent_end(s), seg->ack)) {
             take_rtt(c, s, round);
+            if (s->flags & SENT_RETRANSMITTED) {
+                again = true;
+                again_us = rtt_again(c, s, seg);
+            }
             if (!sacked) {
                 round->acked += s->len;
                 tcp_rack_delivered(c, s, seg);
@@ -176,6 +194,10 @@ uint32_t tcp_sent_acked(struct tcp_conn *c, const struct tcp_segment *seg,
         s->len -= n;
         break;
     }
+    /* An ACK that a retransmission called forth comes late for what had arrived long before it,
+     * too. */
+    if (again)
+        round->rtt_us = again_us;
     return payload;
 }
 
