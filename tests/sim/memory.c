@@ -44,4 +44,7 @@ Test(memory, a_hog_takes_every_packet_and_gives_all_back) {
     tarn_sim_hog_release(&hog);
     cr_assert_eq(tarn_sim_pkts_live(&pool), 1);
     tarn_pkt_free(mine);
+    tarn_sim_alloc_free_all(&a);
+    cr_assert_eq(a.live, 0);
+    cr_assert_eq(a.live_bytes, 0);
 }

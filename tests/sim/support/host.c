@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "host.h"
 
-#include "seeds.h"
-
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { ETH = 14, IPV4 = 20 };
@@ -160,14 +159,14 @@ struct sim_host *sim_host_new(struct sim_lan *lan, const struct sim_host_config 
     tarn_sim_random(lan->sim, &host->random);
     tarn_sim_alloc_init(&host->alloc);
     tarn_tasks_init(&host->tasks);
-    cr_assert_eq(tarn_pkt_pool_init(&host->pkts, &host->alloc.alloc,
-                                    config->pkts.count[TARN_PKT_FRAME] ? &config->pkts : &enough),
-                 TARN_OK);
+    const struct tarn_pkt_pool_config *pkts =
+        config->pkts.count[TARN_PKT_FRAME] ? &config->pkts : &enough;
+    TARN_ASSERT(tarn_pkt_pool_init(&host->pkts, &host->alloc.alloc, pkts) == TARN_OK);
     host->netif = tarn_sim_attach(lan->link, &host->pkts, &host->actor);
     if (!(host->netif->features & TARN_NETIF_TX_TSO4)) {
         struct tarn_offload_config edge = {
             .alloc = &host->alloc.alloc, .below = host->netif, .pkts = &host->pkts};
-        cr_assert_eq(tarn_offload_new(&edge, &host->offload), TARN_OK);
+        TARN_ASSERT(tarn_offload_new(&edge, &host->offload) == TARN_OK);
         host->netif = tarn_offload_netif(host->offload);
     }
     host->lower.ops = &lower_ops;
@@ -178,7 +177,7 @@ struct sim_host *sim_host_new(struct sim_lan *lan, const struct sim_host_config 
                                   .lower = &host->lower,
                                   .limits = config->limits,
                                   .options = config->options};
-    cr_assert_eq(tarn_tcp_new(&tcp, &host->tcp), TARN_OK);
+    TARN_ASSERT(tarn_tcp_new(&tcp, &host->tcp) == TARN_OK);
     host->actor.poll = host_poll;
     host->actor.deadline = host_deadline;
     host->actor.latency_max = config->latency_max;
@@ -237,9 +236,11 @@ bool sim_host_is_idle(const struct sim_host *host) {
 }
 
 const char *sim_host_text(const struct sim_host *host) {
-    static char text[256];
+    static char texts[2][256];
+    static unsigned turn;
+    char *text = texts[turn++ % 2];
     struct tarn_tcp_stats s = sim_host_stats(host);
-    snprintf(text, sizeof text,
+    snprintf(text, sizeof texts[0],
              "host %u: %u connections, %u half-open, %u in TIME-WAIT, %zu bytes to send, %zu "
              "received, %u packets",
              host->index, s.connections, s.half_open, s.time_wait, s.snd_bytes, s.rcv_bytes,
