@@ -42,7 +42,9 @@ Test(arena, a_refused_piece_leaves_the_room_as_it_was) {
     struct tarn_arena a = arena_over(0, 64);
     cr_assert_null(tarn_alloc_get(&a.alloc, SIZE_MAX, 16));
     cr_assert_null(tarn_alloc_get(&a.alloc, 65, 1));
-    cr_assert_not_null(tarn_alloc_get(&a.alloc, 64, 64));
+    cr_assert_not_null(tarn_alloc_get(&a.alloc, 8, 8));
+    cr_assert_null(tarn_alloc_get(&a.alloc, SIZE_MAX - 3, 1)); /* the sum wraps to 4 */
+    cr_assert_not_null(tarn_alloc_get(&a.alloc, 56, 8));
 }
 
 Test(arena, takes_back_only_the_newest_and_zeroes_it) {

@@ -114,6 +114,8 @@ Test(ip_addr, what_is_no_address) {
         "[::1]",
         "::01.2.3.4",
         "1:2:3:4:5:6:7:",
+        "1:2:3:4:5:6:7:8:",
+        "::1:",
     };
     struct tarn_ip_addr a;
     for (size_t i = 0; i < TARN_COUNT_OF(bad); i++)
