@@ -1,16 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include <tarn/stack.h>
-
-struct tarn_stack {
-    struct tarn_net net;
-    struct tarn_offload *offload;
-    struct tarn_ethernet *ethernet;
-    struct tarn_ip *ip;
-    struct tarn_tcp *tcp;
-    uint32_t rx_budget;
-    bool rx_more;  /* the last poll used its budget up */
-    tarn_time now; /* of the last poll: for what programs ask without one */
-};
+#include "internal.h"
 
 static enum tarn_err net_listen(struct tarn_net *net, const struct tarn_endpoint *local,
                                 uint32_t backlog, struct tarn_listener **out) {
@@ -24,7 +13,18 @@ static enum tarn_err net_connect(struct tarn_net *net, const struct tarn_endpoin
     return tarn_tcp_connect(stack->tcp, NULL, remote, stack->now, out);
 }
 
-static const struct tarn_net_ops net_ops = {.listen = net_listen, .connect = net_connect};
+static enum tarn_err net_datagram(struct tarn_net *net, const struct tarn_datagram_config *config,
+                                  struct tarn_datagram **out) {
+    struct tarn_stack *stack = TARN_CONTAINER_OF(net, struct tarn_stack, net);
+    struct tarn_handle handle;
+    enum tarn_err err = tarn_udp_open(stack->udp, config, &handle);
+    if (!err)
+        *out = tarn_udp_datagram(stack->udp, handle);
+    return err;
+}
+
+static const struct tarn_net_ops net_ops = {
+    .listen = net_listen, .connect = net_connect, .datagram = net_datagram};
 
 static enum tarn_err make_link(struct tarn_stack *stack, const struct tarn_stack_config *config) {
     struct tarn_offload_config edge = {
@@ -67,6 +67,19 @@ static enum tarn_err make_tcp(struct tarn_stack *stack, const struct tarn_stack_
     return err;
 }
 
+static enum tarn_err make_udp(struct tarn_stack *stack, const struct tarn_stack_config *config) {
+    struct tarn_udp_config udp = config->udp;
+    udp.alloc = config->alloc;
+    udp.random = config->random;
+    udp.tasks = config->tasks;
+    udp.pkts = config->pkts;
+    udp.lower = tarn_ip_lower(stack->ip);
+    enum tarn_err err = tarn_udp_new(&udp, &stack->udp);
+    if (!err)
+        tarn_ip_register(stack->ip, TARN_IP_PROTO_UDP, tarn_udp_upper(stack->udp));
+    return err;
+}
+
 static enum tarn_err add_address(struct tarn_stack *stack, const struct tarn_ip_prefix *prefix,
                                  const struct tarn_ip_addr *gateway, tarn_time now) {
     bool v4 = tarn_ip_addr_is_v4(&prefix->addr);
@@ -94,9 +107,13 @@ enum tarn_err tarn_stack_new(const struct tarn_stack_config *config, tarn_time n
     if (!err)
         err = make_tcp(stack, config);
     if (!err)
+        err = make_udp(stack, config);
+    if (!err)
         err = add_address(stack, &config->ipv4, &config->ipv4_gateway, now);
     if (!err)
         err = add_address(stack, &config->ipv6, &config->ipv6_gateway, now);
+    if (!err && config->ipv4_dhcp)
+        err = stack_dhcp_new(stack, config, now);
     if (!err)
         *out = stack;
     return err;
@@ -109,7 +126,10 @@ struct tarn_net *tarn_stack_net(struct tarn_stack *stack) {
 void tarn_stack_poll(struct tarn_stack *stack, tarn_time now) {
     stack->now = now;
     stack->rx_more = tarn_ethernet_poll(stack->ethernet, stack->rx_budget, now) >= stack->rx_budget;
+    if (stack->dhcp)
+        stack_dhcp_poll(stack, now);
     tarn_tcp_tick(stack->tcp, now);
+    tarn_udp_tick(stack->udp, now);
     tarn_ip_tick(stack->ip, now);
     tarn_ethernet_tick(stack->ethernet, now);
     tarn_ethernet_flush(stack->ethernet, now);
@@ -122,7 +142,9 @@ void tarn_stack_poll(struct tarn_stack *stack, tarn_time now) {
 tarn_time tarn_stack_deadline(const struct tarn_stack *stack) {
     if (stack->rx_more)
         return 0;
-    tarn_time at = tarn_tcp_deadline(stack->tcp);
+    tarn_time at = TARN_MIN(tarn_tcp_deadline(stack->tcp), tarn_udp_deadline(stack->udp));
+    if (stack->dhcp)
+        at = TARN_MIN(at, stack_dhcp_deadline(stack));
     at = TARN_MIN(at, tarn_ip_deadline(stack->ip));
     at = TARN_MIN(at, tarn_ethernet_deadline(stack->ethernet));
     if (tarn_offload_is_waiting(stack->offload))
@@ -140,6 +162,10 @@ struct tarn_ip *tarn_stack_ip(struct tarn_stack *stack) {
 
 struct tarn_tcp *tarn_stack_tcp(struct tarn_stack *stack) {
     return stack->tcp;
+}
+
+struct tarn_udp *tarn_stack_udp(struct tarn_stack *stack) {
+    return stack->udp;
 }
 
 struct tarn_offload *tarn_stack_offload(struct tarn_stack *stack) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* tarn/stack.h: Ethernet, ARP, IP and TCP put together over one netif: a tarn_net.
+/* tarn/stack.h: Ethernet, ARP, IP, TCP, UDP and DHCP put together over one netif: a tarn_net.
  *
  * Nothing of its own but the order in which the layers are called:
  *   frames in -> ip -> transports;  ticks;  frames out, in batches.
@@ -15,11 +15,13 @@
 #ifndef TARN_STACK_H
 #define TARN_STACK_H
 
+#include <tarn/dhcp_client.h>
 #include <tarn/ethernet.h>
 #include <tarn/flow.h>
 #include <tarn/ip.h>
 #include <tarn/offload.h>
 #include <tarn/tcp.h>
+#include <tarn/udp.h>
 
 /* Zero means the default in brackets. */
 struct tarn_stack_config {
@@ -34,6 +36,10 @@ struct tarn_stack_config {
      * (RFC 5227 section 2.4 (c)). */
     struct tarn_ip_prefix ipv4, ipv6;
     struct tarn_ip_addr ipv4_gateway, ipv6_gateway; /* any: no default route */
+    bool ipv4_dhcp;  /* IPv4's address and routes come by DHCP; leave ipv4 any */
+    bool ipv4_probe; /* a leased address is used when nobody answers for it (RFC 5227), not at once
+                      */
+    struct tarn_span host_name; /* told to the DHCP server; empty: none */
 
     uint16_t vlan;      /* 802.1Q; 0: untagged */
     bool join;          /* join received segments: for a netif of one frame a call */
@@ -43,6 +49,7 @@ struct tarn_stack_config {
     struct tarn_ip_limits ip;
     struct tarn_tcp_limits tcp;
     struct tarn_tcp_options tcp_options;
+    struct tarn_udp_config udp; /* limits only */
 };
 
 struct tarn_stack;
@@ -50,7 +57,7 @@ struct tarn_stack;
 TARN_MUST_USE enum tarn_err tarn_stack_new(const struct tarn_stack_config *config, tarn_time now,
                                            struct tarn_stack **out);
 
-/* What programs use: listen, connect. */
+/* What programs use: listen, connect, datagram. */
 struct tarn_net *tarn_stack_net(struct tarn_stack *stack);
 
 /* One round: frames in (at most the budget), what is due, frames out. */
@@ -58,10 +65,14 @@ void tarn_stack_poll(struct tarn_stack *stack, tarn_time now);
 /* When to poll next, beside when the device is ready. 0: at once. */
 tarn_time tarn_stack_deadline(const struct tarn_stack *stack);
 
+/* What DHCP has leased, while it is in use; NULL: nothing, or no ipv4_dhcp. */
+const struct tarn_dhcp_lease *tarn_stack_lease(const struct tarn_stack *stack);
+
 /* The layers. The interface in tarn_stack_ip is number 0. */
 struct tarn_ethernet *tarn_stack_ethernet(struct tarn_stack *stack);
 struct tarn_ip *tarn_stack_ip(struct tarn_stack *stack);
 struct tarn_tcp *tarn_stack_tcp(struct tarn_stack *stack);
+struct tarn_udp *tarn_stack_udp(struct tarn_stack *stack);
 struct tarn_offload *tarn_stack_offload(struct tarn_stack *stack);
 
 #endif
