@@ -42,18 +42,7 @@ static struct {
 } thread;
 _Static_assert(offsetof(__typeof__(thread), canary) == 0x28, "fixed by the compilers");
 
-/* RDI holds the boot information. The stack given is the top of what will be the heap, with nothing
- * below it that would stop an overflow: off it at once. */
-__asm__(".pushsection .text.tarn_spt_start, \"ax\"\n"
-        ".globl tarn_spt_start\n"
-        "tarn_spt_start:\n"
-        "    lea tarn_spt_guard1, %rsp\n"
-        "    xor %ebp, %ebp\n"
-        "    cld\n"
-        "    call tarn_spt_boot\n"
-        "    ud2\n"
-        ".popsection\n");
-
+/* From entry.S, on the loop's stack. */
 _Noreturn void tarn_spt_boot(const struct spt_boot *boot);
 _Noreturn void __stack_chk_fail(void);
 

@@ -253,6 +253,8 @@ const char *image_load(struct image_source *source, const struct image *image,
     for (uint32_t i = 0; i < image->segment_count; i++) {
         const struct image_segment *seg = &TARN_AT(image->segment, i);
         struct tarn_bytes to = tarn_bytes_after(memory, seg->addr - SPT_MEM_BASE);
+        if (!seg->readable && !seg->writable && !seg->executable)
+            continue; /* a guard: nobody will ever see what is in it */
         if (!source->read(source, seg->offset, tarn_bytes_first(to, seg->file_bytes)))
             return "a segment lies outside of the file";
     }

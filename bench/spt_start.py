@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: ISC
+"""What it costs to start and end an spt program: the whole process, from spawn to wait.
+
+The same image, which returns at once, in 2 MB of memory, under tarn-spt and (where it is found:
+TARN_SOLO5_SPT, or PATH) upstream's solo5-spt, turn by turn so that both see the same machine. The first
+row is what any process costs here.
+"""
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+sys.dont_write_bytecode = True
+from tools.common import build_dir, configure, options_of, quietly  # noqa: E402
+
+ROUNDS = 400
+IMAGE = 'tests/spt/guests/spt-answer'
+HELLO = 'examples/bin/hello'
+TENDER = 'platform/spt/tender/tarn-spt'
+
+
+def run_once(command, status):
+    start = time.perf_counter_ns()
+    pid = os.posix_spawn(command[0], command, {})
+    _, got = os.waitpid(pid, 0)
+    wall = time.perf_counter_ns() - start
+    if os.waitstatus_to_exitcode(got) != status:
+        sys.exit(f'{" ".join(command)}: status {os.waitstatus_to_exitcode(got)}')
+    return wall / 1e3
+
+
+def main():
+    configure('spt', options_of('spt'))
+    folder = build_dir('spt')
+    quietly('build', ['ninja', '-C', folder, IMAGE, HELLO, TENDER])
+    image, tender = os.path.join(folder, IMAGE), os.path.join(folder, TENDER)
+    upstream = os.environ.get('TARN_SOLO5_SPT') or shutil.which('solo5-spt')
+    kinds = {'a process (true)': ([shutil.which('true')], 0),
+             'tarn-spt': ([tender, '--mem=2', image], 42)}
+    if upstream:
+        kinds['solo5-spt'] = ([upstream, '--mem=2', image], 42)
+    walls = {name: [] for name in kinds}
+    for _ in range(ROUNDS):
+        for name, (command, status) in kinds.items():
+            walls[name].append(run_once(command, status))
+    print(f'{"":18} {"least":>9} {"median":>9} {"p90":>9}   us, of {ROUNDS}')
+    for name, of in walls.items():
+        print(f'{name:18} {min(of):9.0f} {statistics.median(of):9.0f} '
+              f'{statistics.quantiles(of, n=10)[8]:9.0f}')
+    if upstream:
+        ratio = statistics.median(walls['solo5-spt']) / statistics.median(walls['tarn-spt'])
+        print(f'starting under tarn-spt: {ratio:.2f} times as fast as under solo5-spt')
+    else:
+        print('no solo5-spt found to compare with: set TARN_SOLO5_SPT')
+    with tempfile.NamedTemporaryFile() as stripped:
+        subprocess.run(['strip', '-o', stripped.name, os.path.join(folder, HELLO)], check=True)
+        print(f'hello: {os.path.getsize(stripped.name)} bytes, stripped')
+
+
+main()
