@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+/* Serves the folder site/ over HTTP. It is part of the image, as a tar archive. */
+#include <tarn/app.h>
+#include <tarn/http_files.h>
+#include <tarn/kv_tar.h>
+
+TARN_NET(service);
+TARN_KEY_U16(port, 80, "TCP port to listen on");
+
+extern const uint8_t website_site[], website_site_end[]; /* from pack.py */
+
+/* The server's deadlines are the loop's. */
+static struct tarn_http_server *server;
+static void server_flush(struct tarn_poller *poller, tarn_time now) {
+    (void)poller;
+    tarn_http_server_tick(server, now);
+}
+static tarn_time server_deadline(struct tarn_poller *poller) {
+    (void)poller;
+    return tarn_http_server_deadline(server);
+}
+static struct tarn_poller poller = {.flush = server_flush, .deadline = server_deadline};
+
+static int failed(struct tarn_env *env, const char *what, const char *why) {
+    tarn_puts(env, "website: ");
+    tarn_puts(env, what);
+    tarn_puts(env, ": ");
+    tarn_puts(env, why);
+    tarn_puts(env, "\n");
+    return 1;
+}
+
+static void say_listening(struct tarn_env *env, uint16_t number) {
+    char text[64];
+    struct tarn_writer w = TARN_WRITER_ARRAY(text);
+    tarn_writer_str(&w, "website: listening on port ");
+    tarn_writer_dec(&w, number);
+    tarn_writer_str(&w, "\n");
+    tarn_put(env, tarn_writer_span(&w));
+}
+
+int tarn_main(struct tarn_env *env) {
+    struct tarn_endpoint local = {TARN_IP_ADDR_NONE, (uint16_t)tarn_key_u64(env, &port)};
+    struct tarn_listener *listener;
+    struct tarn_net *net;
+    if (tarn_env_net(env, &service, &net))
+        return 1;
+    enum tarn_err err = tarn_net_listen(net, &local, 128, &listener);
+    if (err)
+        return failed(env, "cannot listen; choose another with --port", tarn_err_name(err));
+
+    struct tarn_kv_tar_config archive = {
+        .alloc = tarn_env_alloc(env),
+        .archive = tarn_span_of(website_site, (size_t)(website_site_end - website_site)),
+    };
+    struct tarn_kv_tar_error why;
+    struct tarn_kv_tar *site;
+    if (tarn_kv_tar_new(&archive, &why, &site))
+        return failed(env, "the site cannot be read", why.why);
+
+    struct tarn_http_files_config pages = {
+        .alloc = tarn_env_alloc(env),
+        .kv = tarn_kv_tar_kv(site),
+        .cache_control = TARN_SPAN_LIT("max-age=60"),
+        .not_found = TARN_SPAN_LIT("404.html"),
+        .multipart_max = 16,
+    };
+    struct tarn_http_files *files;
+    if (tarn_http_files_new(&pages, &files))
+        return failed(env, "the pages cannot be served", "not enough memory");
+
+    struct tarn_http_server_config config = {
+        .alloc = tarn_env_alloc(env),
+        .tasks = tarn_env_tasks(env),
+        .clock = tarn_env_clock(env),
+        .listener = listener,
+        .handler = tarn_http_files_handler(files),
+    };
+    if (tarn_http_server_new(&config, &server))
+        return failed(env, "the server cannot start", "not enough memory");
+    tarn_env_add_poller(env, &poller);
+    say_listening(env, local.port);
+    tarn_run_forever(env);
+}
