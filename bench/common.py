@@ -17,7 +17,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 sys.dont_write_bytecode = True
-from tools.common import build  # noqa: E402
+from tools.common import build, build_dir, configure, quietly  # noqa: E402
 
 SERVER_CORE, CLIENT_CORE = '0', '1'
 SERVER, CLIENT = '10.77.0.2', '10.77.0.1'
@@ -109,8 +109,15 @@ class Place:
                 sh('ip', 'netns', 'del', ns)
 
 
-def tarn_image(example, target='unix'):
-    return build(example, target)
+def tarn_image(example, target='unix', site=None):
+    """An image as ./tarn builds it; with a site of one's own, in a build folder of its own."""
+    if site is None:
+        return build(example, target)
+    configure('bench-site', [f'-Dsite={site}', '-Dtests=false'])
+    image = os.path.join('examples', 'bin', example)
+    quietly(f'build {example} with the pages to measure',
+            ['ninja', '-C', build_dir('bench-site'), image])
+    return os.path.join(build_dir('bench-site'), image)
 
 
 def tarn_command(image, *keys):

@@ -75,6 +75,11 @@ def examples():
     return sorted(d for d in os.listdir(folder) if os.path.exists(os.path.join(folder, d, f'{d}.c')))
 
 
+def has_network(example):
+    with open(os.path.join(ROOT, 'examples', example, 'meson.build')) as f:
+        return 'network = true' in f.read()
+
+
 def check_example(name):
     if name not in examples():
         raise Problem(f'there is no example "{name}"; there are: {", ".join(examples())}')
@@ -93,7 +98,9 @@ def tender_path(target):
 def build(example, target, net='direct'):
     """Builds one example for a target and answers with the image's path."""
     check_example(example)
-    image = image_path(example, target, net)
+    if net == 'host' and target != 'unix':
+        raise Problem(f"--net=host is for the unix target: {target} has no host's sockets")
+    image = image_path(example, target, net if has_network(example) else 'direct')
     make(target, image)
     if target != 'unix':
         make('unix', tender_path(target))

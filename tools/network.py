@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """./tarn run: starts an image with what it asks for, and takes down again what it set up."""
 import contextlib
+import http.client
 import ipaddress
 import json
 import os
@@ -11,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 
-from tools.common import Problem, build, say, tender_path
+from tools.common import Problem, build, check_example, has_network, say, tender_path
 from tools.elf import Image
 
 TAP_SUBNETS = ['10.88.0.0/24', '10.89.0.0/24', '172.31.88.0/24', '192.168.188.0/24']
@@ -91,22 +92,42 @@ def port_in_use(port):
     return False
 
 
-def wait_until_up(url, child):
-    """Asks for the page until it comes: true; false where the program ends or time runs out."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def takes_connections(address, child):
+    """Waits for it: true; false where the program ends or time runs out."""
     end = time.monotonic() + UP_SECONDS_MAX
     while time.monotonic() < end and child.poll() is None:
         try:
-            opener.open(url, timeout=2).read(1)
+            socket.create_connection(address, timeout=1).close()
             return True
-        except urllib.error.HTTPError:
-            return True
-        except (OSError, ValueError):
+        except OSError:
             time.sleep(0.05)
     return False
 
 
-def run_child(command, url=None):
+def speaks_http(url):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        opener.open(url, timeout=5).read(1)
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
+    return True
+
+
+def announce(address, child):
+    host, port = address
+    url = f'http://{host}/' if port == 80 else f'http://{host}:{port}/'
+    if not takes_connections(address, child):
+        if child.poll() is None:
+            say(f'{host} port {port} does not answer after {UP_SECONDS_MAX} s; the program still runs.')
+    elif speaks_http(url):
+        say(f'\n  {url}\n\nOpen it in a browser or with curl on this machine. ^C ends it.')
+    else:
+        say(f'\n  {host} port {port} takes connections. ^C ends it.')
+
+
+def run_child(command, address=None):
     """Runs until the program ends or we are told to stop (^C, TERM, HUP), which we hand on."""
     child = None
 
@@ -117,11 +138,8 @@ def run_child(command, url=None):
     for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(s, stop)
     child = subprocess.Popen(command, start_new_session=True)
-    if url:
-        if wait_until_up(url, child):
-            say(f'\n  {url}\n\nOpen it in a browser or with curl on this machine. ^C ends it.')
-        elif child.poll() is None:
-            say(f'{url} does not answer yet after {UP_SECONDS_MAX} s; the program is still running.')
+    if address:
+        announce(address, child)
     status = child.wait()
     return 128 - status if status < 0 else status
 
@@ -129,7 +147,14 @@ def run_child(command, url=None):
 def run(example, target, net, keys):
     """Builds and runs; the answer is the program's exit status."""
     root = os.geteuid() == 0
-    image = build(example, target)  # the manifest is the same for every network
+    check_example(example)
+    if not has_network(example):
+        net = 'direct'
+    elif net is None:
+        net = 'direct' if root or target != 'unix' else 'host'
+    if net == 'host' and target != 'unix':
+        raise Problem(f'--net=host is for the unix target: {target} needs a tap, so run as root')
+    image = build(example, target, net)
     manifest = Image(image)
     nets = [name for name, kind in manifest.devices() if kind == 'network']
     blocks = [name for name, kind in manifest.devices() if kind == 'block']
@@ -139,19 +164,13 @@ def run(example, target, net, keys):
     if not nets:
         return run_child(command_of(image, target, [], keys))
     serves = 'port' in known
-    if net is None:
-        net = 'direct' if root else 'host'
     if net == 'host':
-        if target != 'unix':
-            raise Problem(f'--net=host is for the unix target: {target} needs a tap, so run as root')
-        image = build(example, target, 'host')
         if serves and key_of(keys, 'port') is None:
             keys = [f'--port={HOST_PORT}', *keys]
         port = int(key_of(keys, 'port') or 0) if serves else 0
         if serves and port_in_use(port):
             raise Problem(f'port {port} is in use: choose another with   -- --port=N')
-        url = f'http://127.0.0.1:{port}/' if serves else None
-        return run_child(command_of(image, target, [], keys), url)
+        return run_child(command_of(image, target, [], keys), ('127.0.0.1', port) if serves else None)
     if not root:
         raise Problem('a tap needs root: run this as root, or use --net=host')
     if len(nets) > 1:
@@ -160,7 +179,6 @@ def run(example, target, net, keys):
         say(f'made {name}: {host} here, {guest} in the program; it goes when the program ends')
         if key_of(keys, 'ipv4') is None:
             keys = [f'--ipv4={guest}', f'--ipv4-gateway={host}', *keys]
-        address = key_of(keys, 'ipv4').split('/')[0]
         port = key_of(keys, 'port') or next((d for n, _, d, _ in manifest.keys() if n == 'port'), None)
-        url = f'http://{address}{"" if port == "80" else f":{port}"}/' if serves else None
-        return run_child(command_of(image, target, [f'--net:{nets[0]}={name}'], keys), url)
+        address = (key_of(keys, 'ipv4').split('/')[0], int(port)) if serves else None
+        return run_child(command_of(image, target, [f'--net:{nets[0]}={name}'], keys), address)
