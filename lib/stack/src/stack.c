@@ -123,11 +123,15 @@ struct tarn_net *tarn_stack_net(struct tarn_stack *stack) {
     return &stack->net;
 }
 
-void tarn_stack_poll(struct tarn_stack *stack, tarn_time now) {
+void tarn_stack_input(struct tarn_stack *stack, tarn_time now) {
     stack->now = now;
     stack->rx_more = tarn_ethernet_poll(stack->ethernet, stack->rx_budget, now) >= stack->rx_budget;
     if (stack->dhcp)
         stack_dhcp_poll(stack, now);
+}
+
+void tarn_stack_flush(struct tarn_stack *stack, tarn_time now) {
+    stack->now = now;
     tarn_tcp_tick(stack->tcp, now);
     tarn_udp_tick(stack->udp, now);
     tarn_ip_tick(stack->ip, now);
@@ -135,6 +139,11 @@ void tarn_stack_poll(struct tarn_stack *stack, tarn_time now) {
     tarn_ethernet_flush(stack->ethernet, now);
     if (tarn_offload_is_waiting(stack->offload))
         tarn_offload_flush(stack->offload);
+}
+
+void tarn_stack_poll(struct tarn_stack *stack, tarn_time now) {
+    tarn_stack_input(stack, now);
+    tarn_stack_flush(stack, now);
 }
 
 /* While the edge holds pieces that the device did not take, Ethernet's queue may be empty; a

@@ -62,6 +62,10 @@ struct tarn_net *tarn_stack_net(struct tarn_stack *stack);
 
 /* One round: frames in (at most the budget), what is due, frames out. */
 void tarn_stack_poll(struct tarn_stack *stack, tarn_time now);
+/* Its two halves, for a loop that runs tasks between them: so answers carry the ACKs, and all goes
+ * out in one batch. */
+void tarn_stack_input(struct tarn_stack *stack, tarn_time now);
+void tarn_stack_flush(struct tarn_stack *stack, tarn_time now);
 /* When to poll next, beside when the device is ready. 0: at once. */
 tarn_time tarn_stack_deadline(const struct tarn_stack *stack);
 

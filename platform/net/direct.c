@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: ISC */
+/* tarn_env_net over Tarn's own layers, and the keys that go with them: a program that asks for no
+ * network links none of this. */
+#include <tarn/app.h>
+#include <tarn/stack.h>
+
+#include "platform.h"
+
+TARN_KEY_PREFIX(ipv4, "IPv4 address of the network device, with the length of its network");
+TARN_KEY_ADDR(ipv4_gateway,
+              "IPv4 address of the router; without it, the own network is all there is");
+
+/* Packet memory behind each connection that may be open: most are idle. */
+#define BYTES_A_CONNECTION ((size_t)16 << 10)
+
+struct direct {
+    struct tarn_poller poller;
+    struct tarn_stack *stack;
+};
+
+static void direct_poll(struct tarn_poller *p, tarn_time now, uint64_t ready) {
+    struct direct *d = TARN_CONTAINER_OF(p, struct direct, poller);
+    (void)ready; /* asking a device that has nothing costs as much as looking at the set */
+    tarn_stack_input(d->stack, now);
+}
+
+static void direct_flush(struct tarn_poller *p, tarn_time now) {
+    struct direct *d = TARN_CONTAINER_OF(p, struct direct, poller);
+    tarn_stack_flush(d->stack, now);
+}
+
+static tarn_time direct_deadline(struct tarn_poller *p) {
+    return tarn_stack_deadline(TARN_CONTAINER_OF(p, struct direct, poller)->stack);
+}
+
+static void say(struct tarn_env *env, const char *device, const char *what) {
+    char text[160];
+    struct tarn_writer w = TARN_WRITER_ARRAY(text);
+    tarn_writer_str(&w, device);
+    tarn_writer_str(&w, ": ");
+    tarn_writer_str(&w, what);
+    tarn_writer_str(&w, "\n");
+    tarn_put(env, tarn_writer_span(&w));
+}
+
+static size_t pool_bytes(const struct tarn_pkt_pool *pkts) {
+    size_t bytes = 0;
+    for (unsigned class = 0; class < TARN_PKT_CLASSES; class ++)
+        bytes +=
+            TARN_AT(pkts->pools, class).count * tarn_pkt_class_bytes((enum tarn_pkt_class) class);
+    return bytes;
+}
+
+/* TCP's buffers get as much memory as packets do, since received data stays in packets. */
+static void divide(struct tarn_stack_config *config) {
+    size_t bytes = pool_bytes(config->pkts);
+    size_t connections = bytes / BYTES_A_CONNECTION;
+    connections = TARN_MAX(connections, (size_t)16);
+    config->tcp.memory_bytes = bytes;
+    config->tcp.connections_max = (uint32_t)TARN_MIN(connections, (size_t)16384);
+}
+
+static enum tarn_err direct_new(struct tarn_env *env, const char *name, struct direct *d) {
+    struct tarn_stack_config config = {.alloc = tarn_env_alloc(env),
+                                       .random = tarn_env_random(env),
+                                       .tasks = tarn_env_tasks(env),
+                                       .pkts = tarn_env_pkts(env),
+                                       .log = tarn_env_log(env)};
+    if (!tarn_key_prefix(env, &ipv4, &config.ipv4)) {
+        say(env, name, "needs an address: --ipv4=10.0.0.2/24");
+        return TARN_INVALID;
+    }
+    (void)tarn_key_addr(env, &ipv4_gateway, &config.ipv4_gateway);
+    enum tarn_err err = tarn_platform_netif(name, config.pkts, &config.netif);
+    if (err)
+        return err;
+    /* A device without segmentation hands over single frames, too. */
+    config.join = !(config.netif->features & TARN_NETIF_TX_TSO4);
+    divide(&config);
+    err = tarn_stack_new(&config, tarn_now(env), &d->stack);
+    if (err == TARN_LIMIT)
+        say(env, name, "not enough memory for a network: give more with --mem=MB");
+    else if (err)
+        say(env, name, "the address or the gateway cannot be used: see --ipv4 and --ipv4-gateway");
+    return err;
+}
+
+enum tarn_err tarn_env_net(struct tarn_env *env, const struct tarn_device *device,
+                           struct tarn_net **out) {
+    TARN_ASSERT(device->type == TARN_DEVICE_NET);
+    struct direct *d = TARN_NEW(tarn_env_alloc(env), struct direct);
+    if (!d)
+        return TARN_LIMIT;
+    enum tarn_err err = direct_new(env, device->name, d);
+    if (err)
+        return err;
+    d->poller = (struct tarn_poller){
+        .poll = direct_poll, .flush = direct_flush, .deadline = direct_deadline};
+    tarn_env_add_poller(env, &d->poller);
+    *out = tarn_stack_net(d->stack);
+    return TARN_OK;
+}
