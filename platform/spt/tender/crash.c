@@ -15,7 +15,7 @@
 #include <ucontext.h>
 
 #define STACK_BYTES (64u << 10)
-#define TRACE_WORDS_MAX 1024u
+#define TRACE_WORDS_MAX 32768u
 #define TRACE_FRAMES_MAX 24u
 
 static const struct tender *tender;
@@ -121,9 +121,10 @@ static bool follows_call(uint64_t addr) {
 static void say_trace(struct tarn_writer *w, uint64_t rip, uint64_t rsp) {
     const struct image_segment *seg = segment_of(rsp);
     uint64_t top = tender->mem_size;
+    uint64_t last = 0;
     unsigned frames = 0;
-    if (seg
-        && !seg->readable) /* the overflow is what happened: what was pushed before is behind it */
+    /* After an overflow, what had been pushed is behind the guard. */
+    if (seg && !seg->readable)
         rsp = seg->page_end;
     for (uint32_t i = 0; i < tender->image.segment_count; i++)
         if (!tender->image.segment[i].readable && tender->image.segment[i].page_first >= rsp)
@@ -135,8 +136,9 @@ static void say_trace(struct tarn_writer *w, uint64_t rip, uint64_t rsp) {
             if (rsp >= top)
                 break;
             uint64_t word = *(const volatile uint64_t *)(uintptr_t)rsp;
-            if (!follows_call(word))
-                continue;
+            if (word == last || !follows_call(word))
+                continue; /* recursion is named once */
+            last = word;
             tarn_writer_str(w, ++frames % 6 ? " 0x" : "\n         0x");
             tarn_writer_hex(w, word, 1);
         }
