@@ -101,6 +101,8 @@ static void on_body(struct tarn_http_handler *h, struct tarn_http_exchange *x,
     memcpy(body_got + body_len, data.ptr, data.len);
     body_len += data.len;
     body_last = last;
+    /* However long the body was, the head is still there. */
+    cr_assert(tarn_span_starts(x->request->head, TARN_SPAN_LIT("POST /upload")));
     if (last)
         text(x, "thanks");
 }
@@ -160,6 +162,32 @@ Test(server, rfc9112_9_3_a_connection_serves_one_request_after_another) {
         cr_assert_str_eq(client_ask(&c, GET), HELLO);
     cr_assert(!c.eof);
     cr_assert_eq(tarn_http_server_stats(rig.server)->requests, 100);
+    stop();
+}
+
+Test(server, rfc9110_6_6_1_the_date_goes_with_the_clock) {
+    start(65536);
+    cr_assert_str_eq(client_ask(&c, GET), HELLO);
+    rig_sleep(&rig, TARN_MS(999));
+    cr_assert_str_eq(client_ask(&c, GET), HELLO);
+    rig_sleep(&rig, TARN_MS(1));
+    client_ask(&c, GET);
+    cr_assert(has("Date: Sun, 06 Nov 1994 08:49:38 GMT\r\n"));
+    stop();
+}
+
+Test(server, a_long_body_behind_a_pipelined_head_is_whole) {
+    static char ask[20000];
+    start(500);
+    int head = snprintf(ask, sizeof ask, "%s%s", GET GET,
+                        "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 15000\r\n\r\n");
+    for (int i = 0; i < 15000; i++)
+        ask[head + i] = (char)stream_byte((size_t)i);
+    c.len = 0;
+    client_send(&c, ask, (size_t)head + 15000, 0);
+    cr_assert(has("thanks"));
+    cr_assert_eq(body_len, 15000);
+    cr_assert_arr_eq(body_got, ask + head, 15000);
     stop();
 }
 
