@@ -66,7 +66,8 @@ void tarn_platform_exit(int status) {
 
 struct tarn_bytes tarn_platform_heap(size_t bytes_wanted) {
     size_t bytes = fake.heap_bytes ? fake.heap_bytes : bytes_wanted;
-    static void *mem; /* kept reachable: the program's memory lives as long as the process */
+    static void *mem; /* of the program before, which has ended */
+    free(mem);
     mem = calloc(1, bytes);
     return tarn_bytes_of(mem, bytes);
 }

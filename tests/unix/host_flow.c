@@ -2,7 +2,6 @@
 /* Flows over the host's sockets, on loopback: what every flow promises, and what is the host's. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "../flow/conformance.h"
@@ -10,17 +9,6 @@
 
 /* The time of these tests is real, and nothing here waits for longer than this without an event. */
 #define QUIET TARN_MS(2)
-
-static void *heap_get(struct tarn_alloc *a, size_t bytes, size_t align) {
-    (void)a, (void)align;
-    return calloc(1, bytes);
-}
-static void heap_put(struct tarn_alloc *a, void *ptr, size_t bytes) {
-    (void)a, (void)bytes;
-    free(ptr);
-}
-static const struct tarn_alloc_ops heap_ops = {heap_get, heap_put};
-static struct tarn_alloc heap = {&heap_ops};
 
 struct host_rig {
     struct flow_rig rig;
@@ -57,8 +45,11 @@ static void rig_connect(struct flow_rig *rig, struct tarn_flow **a, struct tarn_
 /* Listens on some port that is free. */
 static void rig_init(struct host_rig *r, struct tarn_ip_addr addr, uint32_t flows_max) {
     *r = (struct host_rig){.rig = {.connect = rig_connect, .run = rig_run, .live = rig_live}};
+    static uint8_t memory[256 * 1024];
+    struct tarn_arena arena;
+    tarn_arena_init(&arena, TARN_BYTES_ARRAY(memory));
     tarn_tasks_init(&r->tasks);
-    cr_assert_eq(host_net_init(&r->net, &heap, &r->tasks, flows_max), TARN_OK);
+    cr_assert_eq(host_net_init(&r->net, &arena.alloc, &r->tasks, flows_max), TARN_OK);
     r->at = (struct tarn_endpoint){addr, (uint16_t)(20000 + getpid() % 10000)};
     while (tarn_net_listen(&r->net.net, &r->at, 16, &r->listener) == TARN_LIMIT)
         r->at.port++;

@@ -93,16 +93,15 @@ Test(process, memory_is_as_much_as_was_given) {
 }
 
 static void dies_of(const char *arguments, int signal, const char *first, const char *function) {
-#ifdef __SANITIZE_ADDRESS__
-    (void)signal, (void)first;
-    cr_expect_neq(run(arguments), 0, "the sanitizer reports instead");
-#else
     int wait_status = run(arguments);
+#ifdef __SANITIZE_ADDRESS__
+    if (signal == SIGSEGV)
+        return; /* the sanitizer reports instead */
+#endif
     cr_expect(WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == signal, "%s: status %x",
               arguments, (unsigned)wait_status);
     cr_expect_eq(strncmp(output, first, strlen(first)), 0, "%s: %s", arguments, output);
     cr_expect(strstr(output, "tarn_main+0x"), "%s: %s", arguments, output);
-#endif
     cr_expect(strstr(output, function), "%s: %s", arguments, output);
 }
 

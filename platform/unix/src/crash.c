@@ -68,20 +68,20 @@ static void report(int signal, siginfo_t *info, void *context) {
     raise(signal);
 }
 
-/* AddressSanitizer has a report of its own. */
+/* AddressSanitizer reports the rest itself. */
 #if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED true
+#define SIGNALS                                                                                    \
+    { SIGILL }
 #else
-#define SANITIZED false
+#define SIGNALS                                                                                    \
+    { SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGABRT }
 #endif
 
 void unix_crash_init(void) {
-    static const int signals[] = {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
+    static const int signals[] = SIGNALS;
     struct sigaction action = {.sa_sigaction = report,
                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND | SA_NODEFER};
     stack_t stack = {.ss_size = REPORT_STACK_BYTES};
-    if (SANITIZED)
-        return;
     stack.ss_sp =
         mmap(NULL, REPORT_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL) != 0)

@@ -7,19 +7,24 @@
 #include "net.h"
 
 struct unix_pcap_dump {
+    pcap_t *format;
     pcap_dumper_t *file;
 };
 
 #define SNAP_BYTES 262144
 
 struct unix_pcap_dump *unix_pcap_dump_open(const char *path) {
-    pcap_t *format =
-        pcap_open_dead_with_tstamp_precision(DLT_EN10MB, SNAP_BYTES, PCAP_TSTAMP_PRECISION_NANO);
     struct unix_pcap_dump *dump = calloc(1, sizeof *dump);
-    if (format && dump)
-        dump->file = pcap_dump_open(format, path);
-    if (!dump || !dump->file) {
-        unix_say("capture cannot be written: %s", format ? pcap_geterr(format) : "no memory");
+    if (!dump)
+        return NULL;
+    dump->format =
+        pcap_open_dead_with_tstamp_precision(DLT_EN10MB, SNAP_BYTES, PCAP_TSTAMP_PRECISION_NANO);
+    dump->file = dump->format ? pcap_dump_open(dump->format, path) : NULL;
+    if (!dump->file) {
+        unix_say("capture cannot be written: %s",
+                 dump->format ? pcap_geterr(dump->format) : "no memory");
+        if (dump->format)
+            pcap_close(dump->format);
         free(dump);
         return NULL;
     }

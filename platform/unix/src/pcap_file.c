@@ -102,23 +102,35 @@ static enum tarn_err refuse(const struct unix_net_request *r, const char *why) {
     return TARN_IO;
 }
 
-enum tarn_err unix_pcap_file_new(const struct unix_net_request *r, struct tarn_netif **out) {
-    struct pcap_file *f = calloc(1, sizeof *f);
+/* "IN[,OUT[,paced]]", cut in place. */
+static enum tarn_err open_files(const struct unix_net_request *r, char *text, struct pcap_file *f) {
     char error[PCAP_ERRBUF_SIZE];
-    char *in = strdup(r->value), *rest = in;
-    if (!f || !in)
-        return refuse(r, "no memory");
-    const char *path = strsep(&rest, ","), *out_path = strsep(&rest, ",");
+    char *rest = text;
+    const char *in = strsep(&rest, ","), *out = strsep(&rest, ",");
     if (rest && strcmp(rest, "paced") != 0)
         return refuse(r, "write it as IN.pcap, IN.pcap,OUT.pcap or IN.pcap,OUT.pcap,paced");
     f->paced = rest != NULL;
-    f->in = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, error);
+    f->in = pcap_open_offline_with_tstamp_precision(in, PCAP_TSTAMP_PRECISION_NANO, error);
     if (!f->in)
         return refuse(r, error);
     if (pcap_datalink(f->in) != DLT_EN10MB)
         return refuse(r, "not a capture of Ethernet frames");
-    if (out_path && *out_path && !(f->out = unix_pcap_dump_open(out_path)))
+    if (out && *out && !(f->out = unix_pcap_dump_open(out)))
         return TARN_IO;
+    return TARN_OK;
+}
+
+enum tarn_err unix_pcap_file_new(const struct unix_net_request *r, struct tarn_netif **out) {
+    struct pcap_file *f = calloc(1, sizeof *f);
+    char *text = strdup(r->value);
+    enum tarn_err err = f && text ? open_files(r, text, f) : refuse(r, "no memory");
+    free(text);
+    if (err) {
+        if (f && f->in)
+            pcap_close(f->in);
+        free(f);
+        return err;
+    }
     f->netif = (struct tarn_netif){.ops = &file_ops,
                                    .mtu = 1500,
                                    .features = TARN_NETIF_TX_LINEAR,
@@ -130,7 +142,6 @@ enum tarn_err unix_pcap_file_new(const struct unix_net_request *r, struct tarn_n
     f->start = tarn_platform_now();
     f->before_wait.run = before_wait;
     unix_before_wait_add(&f->before_wait);
-    free(in);
     *out = &f->netif;
     return TARN_OK;
 }

@@ -93,8 +93,10 @@ enum tarn_err unix_pcap_live_new(const struct unix_net_request *r, struct tarn_n
     if (!live)
         return refuse(r, "no memory", "");
     live->pcap = pcap_create(r->value, error);
-    if (!live->pcap)
+    if (!live->pcap) {
+        free(live);
         return refuse(r, error, "");
+    }
     live->netif =
         (struct tarn_netif){.ops = &live_ops, .mtu = 1500, .features = TARN_NETIF_TX_LINEAR};
     unix_interface_mtu(r->value, &live->netif.mtu, &is_up);
