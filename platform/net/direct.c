@@ -9,6 +9,7 @@
 TARN_KEY_PREFIX(ipv4, "IPv4 address of the network device, with the length of its network");
 TARN_KEY_ADDR(ipv4_gateway,
               "IPv4 address of the router; without it, the own network is all there is");
+TARN_KEY_BOOL(dhcp, "get the IPv4 address and router by DHCP instead");
 
 /* Packet memory behind each connection that may be open: most are idle. */
 #define BYTES_A_CONNECTION ((size_t)16 << 10)
@@ -60,17 +61,33 @@ static void divide(struct tarn_stack_config *config) {
     config->tcp.connections_max = (uint32_t)TARN_MIN(connections, (size_t)16384);
 }
 
+/* What is wrong with the keys, or NULL. */
+static const char *read_keys(struct tarn_env *env, struct tarn_stack_config *config) {
+    bool given = tarn_key_prefix(env, &ipv4, &config->ipv4);
+    config->ipv4_dhcp = tarn_key_bool(env, &dhcp);
+    if (config->ipv4_dhcp)
+        return given ? "give --ipv4 or --dhcp, not both" : NULL;
+    if (!given)
+        return "needs an address: --ipv4=10.0.0.2/24, or --dhcp";
+    if (!tarn_ip_addr_is_v4(&config->ipv4.addr))
+        return "--ipv4 takes an IPv4 address: --ipv4=10.0.0.2/24";
+    if (tarn_key_addr(env, &ipv4_gateway, &config->ipv4_gateway)
+        && !tarn_ip_prefix_contains(&config->ipv4, &config->ipv4_gateway))
+        return "--ipv4-gateway is not in the network of --ipv4: a router has to be a neighbour";
+    return NULL;
+}
+
 static enum tarn_err direct_new(struct tarn_env *env, const char *name, struct direct *d) {
     struct tarn_stack_config config = {.alloc = tarn_env_alloc(env),
                                        .random = tarn_env_random(env),
                                        .tasks = tarn_env_tasks(env),
                                        .pkts = tarn_env_pkts(env),
                                        .log = tarn_env_log(env)};
-    if (!tarn_key_prefix(env, &ipv4, &config.ipv4)) {
-        say(env, name, "needs an address: --ipv4=10.0.0.2/24");
+    const char *wrong = read_keys(env, &config);
+    if (wrong) {
+        say(env, name, wrong);
         return TARN_INVALID;
     }
-    (void)tarn_key_addr(env, &ipv4_gateway, &config.ipv4_gateway);
     enum tarn_err err = tarn_platform_netif(name, config.pkts, &config.netif);
     if (err)
         return err;

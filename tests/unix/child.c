@@ -7,7 +7,7 @@
 TARN_NET(service);
 TARN_BLK(storage);
 TARN_KEY_(act_key, "act", "nothing", "what to do", TARN_KEY_TYPE_CHOICE, 0,
-          .choices = "nothing|title|check|null|overflow|divide|net|blk|sleep|memory");
+          .choices = "nothing|title|check|null|overflow|divide|net|serve|blk|sleep|memory");
 TARN_KEY_STR(title, "", "a text to print");
 
 /* Kept apart, to be seen in reports. */
@@ -74,6 +74,12 @@ int tarn_main(struct tarn_env *env) {
     if (tarn_span_equal(act, TARN_SPAN_LIT("sleep")))
         for (int i = 0; i < 3; i++)
             tarn_sleep(env, TARN_US(300));
+    if (tarn_span_equal(act, TARN_SPAN_LIT("serve"))) {
+        struct tarn_net *net;
+        if (tarn_env_net(env, &service, &net))
+            return 1;
+        tarn_run_forever(env); /* the layers answer by themselves */
+    }
     if (tarn_span_equal(act, TARN_SPAN_LIT("net"))) {
         struct tarn_netif *netif;
         return tarn_platform_netif(service.name, tarn_env_pkts(env), &netif) ? 1 : 0;

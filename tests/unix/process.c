@@ -2,6 +2,7 @@
 /* Whole processes: options, messages, exit statuses, crash reports. */
 #include <criterion/criterion.h>
 #include <limits.h>
+#include <pcap/pcap.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,64 @@ Test(process, what_is_wrong_with_a_network_device_is_said) {
               "not a station's hardware address");
     ends_with("--act=net --net:service=@0 --net-mac:service=01:00:00:00:00:00", 1,
               "not a station's hardware address");
+}
+
+Test(process, the_address_is_checked) {
+    ends_with("--act=serve --net:service=@0", 1, "service: needs an address: --ipv4=");
+    ends_with("--act=serve --net:service=@0 --ipv4=::1/64", 1, "--ipv4 takes an IPv4 address");
+    ends_with("--act=serve --net:service=@0 --ipv4=10.0.0.2/24 --dhcp", 1, "not both");
+    ends_with("--act=serve --net:service=@0 --ipv4=10.0.0.2/24 --ipv4-gateway=10.0.1.1", 1,
+              "--ipv4-gateway is not in the network of --ipv4");
+    ends_with("--act=serve --ipv4=10.0.0.2/24", 1, "network device service is not attached");
+}
+
+static void record(pcap_dumper_t *file, const char *frame, unsigned len) {
+    struct pcap_pkthdr header = {.caplen = len, .len = len};
+    pcap_dump((u_char *)file, &header, (const u_char *)frame);
+}
+
+/* From a neighbour, 10.0.0.9: who has 10.0.0.2, and an echo request to it. */
+#define ARP_REQUEST                                                                                \
+    "\xff\xff\xff\xff\xff\xff\x02\x00\x00\x00\x00\x09\x08\x06\x00\x01\x08\x00\x06\x04\x00\x01"     \
+    "\x02\x00\x00\x00\x00\x09\x0a\x00\x00\x09\x00\x00\x00\x00\x00\x00\x0a\x00\x00\x02"
+#define ECHO_REQUEST                                                                                   \
+    "\x02\x00\x00\x00\x00\x02\x02\x00\x00\x00\x00\x09\x08\x00\x45\x00\x00\x20\x00\x01\x00\x00\x40\x01" \
+    "\x66\xd2\x0a\x00\x00\x09\x0a\x00\x00\x02\x08\x00\xbd\xf0\x12\x34\x00\x01\x27\xda\x00\x00"         \
+    "\x00\x00"
+
+Test(process, a_capture_is_a_network) {
+    char in[64], out[64], arguments[512], error[PCAP_ERRBUF_SIZE];
+    snprintf(in, sizeof in, "/tmp/tarn-process-in-%d.pcap", getpid());
+    snprintf(out, sizeof out, "/tmp/tarn-process-out-%d.pcap", getpid());
+    pcap_t *format = pcap_open_dead(DLT_EN10MB, 65535);
+    pcap_dumper_t *file = pcap_dump_open(format, in);
+    record(file, ARP_REQUEST, sizeof ARP_REQUEST - 1);
+    record(file, ECHO_REQUEST, sizeof ECHO_REQUEST - 1);
+    pcap_dump_close(file);
+    pcap_close(format);
+    snprintf(arguments, sizeof arguments,
+             "--act=serve --net:service=pcap:%s,%s --net-mac:service=02:00:00:00:00:02 "
+             "--ipv4=10.0.0.2/24",
+             in, out);
+    ends_with(arguments, 0, "");
+
+    bool arp_reply = false, echo_reply = false;
+    struct pcap_pkthdr *header;
+    const u_char *f;
+    pcap_t *made = pcap_open_offline(out, error);
+    cr_assert_not_null(made, "%s", error);
+    while (pcap_next_ex(made, &header, &f) == 1) {
+        if (header->caplen >= 42 && memcmp(f + 12, "\x08\x06", 2) == 0 && f[21] == 2)
+            arp_reply = memcmp(f, "\x02\x00\x00\x00\x00\x09\x02\x00\x00\x00\x00\x02", 12) == 0;
+        if (header->caplen >= 46 && memcmp(f + 12, "\x08\x00\x45", 3) == 0 && f[23] == 1)
+            echo_reply = memcmp(f + 26, "\x0a\x00\x00\x02\x0a\x00\x00\x09\x00\x00", 10) == 0
+                         && memcmp(f + 38, "\x12\x34\x00\x01\x27\xda", 6) == 0;
+    }
+    pcap_close(made);
+    unlink(in);
+    unlink(out);
+    cr_assert(arp_reply, "no answer to the ARP request");
+    cr_assert(echo_reply, "no answer to the echo request");
 }
 
 Test(process, what_is_wrong_with_a_block_device_is_said) {
