@@ -113,7 +113,7 @@ static void cut_and_emit(struct host *h, const struct tarn_ip_meta *meta, struct
 static enum tarn_err host_send(struct tarn_ip_lower *lower, const struct tarn_ip_meta *meta,
                                struct tarn_pkt *pkt, tarn_time now) {
     struct host *h = TARN_CONTAINER_OF(lower, struct host, lower);
-    cr_assert_eq(now, h->net->now);
+    cr_assert_leq(now, h->net->now); /* abort knows no other time than the last */
     cr_assert_eq(pkt->csum_state, TARN_CSUM_PARTIAL);
     cr_assert(tarn_ip_addr_equal(&meta->src, &h->addr));
     if (pkt->gso_size && !h->net->rules.whole) {

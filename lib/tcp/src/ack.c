@@ -75,6 +75,8 @@ bool tcp_ack_input(struct tcp_conn *c, const struct tcp_segment *seg) {
     struct tcp_ack_round round = {
         .in_flight_before = tcp_in_flight(c),
         .ece = c->ecn_ok && seg->flags & TCP_ECE,
+        .has_ts = c->ts_ok && seg->opt.has_ts,
+        .tsecr = seg->opt.tsecr,
     };
     bool outstanding = c->snd_una != c->snd_nxt;
     bool window_changed = update_window(c, seg);

@@ -28,20 +28,21 @@ static void newreno_ack(struct tarn_tcp_cc *cc, const struct tarn_tcp_cc_ack *ac
     }
 }
 
-static uint32_t half_of_flight(const struct tarn_tcp_cc *cc, uint32_t in_flight) {
-    return TARN_MAX(in_flight / 2, 2 * cc->mss);
+static uint32_t half_of_flight(const struct tarn_tcp_cc *cc, uint32_t flight) {
+    uint32_t used = TARN_MIN(cc->cwnd, flight);
+    return TARN_MAX(used / 2, 2 * cc->mss);
 }
 
-static void newreno_congestion(struct tarn_tcp_cc *cc, tarn_time now, uint32_t in_flight) {
+static void newreno_congestion(struct tarn_tcp_cc *cc, tarn_time now, uint32_t flight) {
     (void)now;
-    cc->ssthresh = half_of_flight(cc, in_flight);
+    cc->ssthresh = half_of_flight(cc, flight);
     newreno_init(cc);
 }
 
-static void newreno_timeout(struct tarn_tcp_cc *cc, tarn_time now, uint32_t in_flight, bool again) {
+static void newreno_timeout(struct tarn_tcp_cc *cc, tarn_time now, uint32_t flight, bool again) {
     (void)now;
     if (!again)
-        cc->ssthresh = half_of_flight(cc, in_flight);
+        cc->ssthresh = half_of_flight(cc, flight);
     newreno_init(cc);
 }
 

@@ -207,7 +207,6 @@ void tcp_conn_negotiate(struct tcp_conn *c, const struct tcp_options *peer) {
     c->snd_wscale = (uint8_t)(c->wscale_ok ? TARN_MIN(peer->wscale, TCP_WSCALE_MAX) : 0);
     c->rcv_wscale = c->wscale_ok ? tcp_wscale_for(c->tcp->config.limits.rcv_buf_bytes_max) : 0;
     c->ts_recent = peer->tsval;
-    c->ts_recent_ms = now_ms(c->tcp);
     c->peer_mss = peer->mss ? peer->mss : TCP_MSS_DEFAULT;
     c->rcv_mss = TCP_MSS_DEFAULT;
     c->quick_acks = 16;
@@ -230,6 +229,7 @@ void tcp_conn_established(struct tcp_conn *c) {
     c->timeouts = 0;
     c->cc.ssthresh = TARN_TCP_SSTHRESH_NONE;
     c->cc.ops->init(&c->cc);
+    c->tune_from_us = now_us(c->tcp);
     tcp_timer_slow(c);
 }
 

@@ -46,6 +46,8 @@ enum tarn_err tarn_tcp_info(const struct tarn_flow *flow, struct tarn_tcp_info *
         .bytes_received = c->bytes_received,
         .retransmits = c->retransmits,
         .timeouts = c->timeouts,
+        .tail_probes = c->tail_probes,
+        .spurious_recoveries = c->spurious,
         .cc = c->cc.ops ? c->cc.ops->name : "",
     };
     return TARN_OK;

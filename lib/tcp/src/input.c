@@ -35,8 +35,7 @@ static void reset_received(struct tcp_conn *c) {
     tcp_conn_end(c, graceful ? TARN_EOF : TARN_PEER);
 }
 
-/* -- SYN-SENT (section 3.10.7.3) ------------------------------------------------------------------
- */
+/* -- SYN-SENT (section 3.10.7.3) -- */
 
 static void syn_sent_input(struct tcp_conn *c, struct tcp_segment *seg) {
     struct tarn_tcp *tcp = c->tcp;
@@ -117,8 +116,7 @@ static void answer_unacceptable(struct tcp_conn *c, const struct tcp_segment *se
 
 static bool paws_rejects(struct tcp_conn *c, const struct tcp_segment *seg) {
     return c->ts_ok && seg->opt.has_ts && !(seg->flags & TCP_RST)
-           && seq_lt(seg->opt.tsval, c->ts_recent)
-           && now_ms(c->tcp) - c->ts_recent_ms < PAWS_MS_MAX;
+           && seq_lt(seg->opt.tsval, c->ts_recent) && now_ms(c->tcp) - c->heard_ms < PAWS_MS_MAX;
 }
 
 static void reset_input(struct tcp_conn *c, const struct tcp_segment *seg) {
@@ -147,8 +145,10 @@ static bool passes_checks(struct tcp_conn *c, const struct tcp_segment *seg) {
     }
     if (!is_acceptable(c, seg)) {
         tcp->stats.drop_out_of_window++;
-        if (seg->len > 0 && seq_le(seg->seq + seg->len, c->rcv_nxt))
+        if (seg->len > 0 && seq_le(seg->seq + seg->len, c->rcv_nxt)) {
             tcp->stats.drop_duplicate++;
+            c->duplicate = (struct tcp_sack_block){seg->seq, seg->seq + seg->len};
+        }
         answer_unacceptable(c, seg);
         return false;
     }
@@ -170,11 +170,9 @@ static void take_timestamp(struct tcp_conn *c, const struct tcp_segment *seg) {
         || seq_lt(seg->opt.tsval, c->ts_recent))
         return;
     c->ts_recent = seg->opt.tsval;
-    c->ts_recent_ms = now_ms(c->tcp);
 }
 
-/* -- the ACK's consequences for the state ---------------------------------------------------------
- */
+/* -- the ACK's consequences for the state -- */
 
 /* False: the connection is over. */
 static bool ack_moves_state(struct tcp_conn *c) {
@@ -190,6 +188,18 @@ static bool ack_moves_state(struct tcp_conn *c) {
     case TARN_TCP_CLOSING: tcp_conn_time_wait(c); return true;
     case TARN_TCP_LAST_ACK: tcp_conn_end(c, TARN_EOF); return false;
     default: return true;
+    }
+}
+
+/* RFC 3168 section 6.1.3: a mark is echoed until the peer says that it has heard. */
+static void ecn_input(struct tcp_conn *c, const struct tcp_segment *seg) {
+    if (!c->ecn_ok)
+        return;
+    if (seg->flags & TCP_CWR)
+        c->ecn_echo = false;
+    if (seg->len > 0 && (seg->meta->tos & 3) == 3) {
+        c->ecn_echo = true;
+        c->ack_now = true;
     }
 }
 
@@ -217,6 +227,8 @@ static void quick_or_delayed_ack(struct tcp_conn *c, const struct tcp_segment *s
 static void trim_to_window(struct tcp_conn *c, struct tcp_segment *seg) {
     if (seq_lt(seg->seq, c->rcv_nxt)) {
         uint32_t known = TARN_MIN(c->rcv_nxt - seg->seq, seg->len);
+        if (known > 0)
+            c->duplicate = (struct tcp_sack_block){seg->seq, seg->seq + known};
         if (tarn_pkt_pull(seg->pkt, known)) {
             seg->seq += known;
             seg->len -= known;
@@ -335,14 +347,15 @@ void tcp_conn_input(struct tcp_conn *c, struct tcp_segment *seg) {
     }
     if (time_wait_reuse(c, seg))
         return;
-    c->heard_ms = now_ms(c->tcp);
-    c->keep_probes = 0;
     if (c->state == TARN_TCP_TIME_WAIT) {
         time_wait_input(c, seg);
         return;
     }
     if (!passes_checks(c, seg))
         return;
+    c->heard_ms = now_ms(c->tcp);
+    c->keep_probes = 0;
+    ecn_input(c, seg);
     if (c->state == TARN_TCP_SYN_RECEIVED) {
         if (seg->ack != c->snd_nxt) {
             c->tcp->stats.drop_bad_ack++;

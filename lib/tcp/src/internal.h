@@ -89,6 +89,7 @@ struct tcp_sent {
     uint32_t off;                 /* ... is at this offset there */
     uint32_t len;                 /* payload bytes */
     uint32_t sent_us;             /* the last transmission, modulo 2^32 */
+    uint16_t mss;                 /* it was sent in pieces of this size */
     uint8_t flags;
 };
 /* What it takes in sequence space; sacked_bytes and lost_bytes count this too. */
@@ -116,6 +117,9 @@ enum tcp_xmit_timer {
     TCP_TIMER_PERSIST
 };
 
+struct tcp_sack_block {
+    uint32_t start, end;
+};
 struct tcp_listener;
 
 /* What only a connection with data in flight needs to know. */
@@ -128,8 +132,12 @@ struct tcp_flight {
     uint32_t recover; /* RFC 6582 section 3.2: recovery ends here */
     uint32_t prr_delivered, prr_out, prr_bytes;
     uint32_t rack_sent_us, rack_end, rack_rtt_us;
+    uint32_t tlp_end;                  /* snd_nxt behind the tail loss probe, where tlp_out */
+    uint32_t undo_cwnd, undo_ssthresh; /* before the last reduction */
+    uint32_t undo_ts;                  /* our timestamp of its first retransmission */
+    uint32_t undo_segments;            /* retransmitted since, and not reported as duplicates */
     uint8_t dupacks;
-    bool rack_reordering;
+    bool rack_reordering, tlp_out, tlp_retransmitted, undo_possible, undo_ts_valid;
 };
 
 struct tcp_conn {
@@ -153,7 +161,7 @@ struct tcp_conn {
     uint32_t rcv_adv;   /* the right edge that has been promised */
     uint32_t rcv_acked; /* rcv_nxt when the last ACK went out */
     uint32_t rcv_fin;   /* the FIN's sequence number, where fin_seen */
-    uint32_t ts_offset, ts_recent, ts_recent_ms;
+    uint32_t ts_offset, ts_recent;
 
     /* Send queue. */
     struct tcp_piece *piece_tail; /* ->next is the first: a ring */
@@ -166,6 +174,8 @@ struct tcp_conn {
     struct seq_tree ranges;
     struct tcp_link recent;
     uint32_t rcv_bytes, rcv_truesize, rcv_buf, range_bytes;
+    uint32_t tune_from_us, tune_bytes; /* consumed since: what the window is tuned by */
+    struct tcp_sack_block duplicate;   /* to be reported, where not empty (RFC 2883) */
 
     tarn_time xmit_at; /* xmit_timer says what for */
     tarn_time ack_at;
@@ -173,7 +183,7 @@ struct tcp_conn {
 
     uint32_t srtt_us, rttvar_us, rto_us, rtt_min_us;
     uint32_t progress_ms; /* when snd_una last moved, or the first byte went out */
-    uint32_t heard_ms;    /* when the last segment came */
+    uint32_t heard_ms;    /* when the last acceptable segment came */
     uint32_t sent_ms;     /* when the last data went out */
     uint32_t user_timeout_ms;
 
@@ -190,7 +200,7 @@ struct tcp_conn {
     uint8_t state, recovery, xmit_timer, backoffs, err;
     uint8_t snd_wscale, rcv_wscale;
     uint8_t dupacks_due, quick_acks, pending_events;
-    uint8_t timeouts;
+    uint8_t timeouts, tail_probes, spurious;
 
     bool sack_ok : 1, ts_ok : 1, wscale_ok : 1, ecn_ok : 1;
     bool nodelay : 1;
@@ -268,9 +278,6 @@ struct tarn_tcp {
     struct tarn_tcp_stats stats;
 };
 
-struct tcp_sack_block {
-    uint32_t start, end;
-};
 #define TCP_SACK_BLOCKS_MAX 4u
 
 struct tcp_options {
@@ -389,13 +396,18 @@ struct tcp_ack_round {
     uint32_t sacked; /* bytes newly SACKed */
     uint32_t in_flight_before;
     uint32_t rtt_us; /* 0: none */
-    bool advanced, duplicate, dsack, ece;
+    uint32_t tsecr;  /* where has_ts */
+    bool advanced, duplicate, dsack, ece, has_ts;
 };
 void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_sent *s,
                         const struct tcp_segment *seg);
 void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack_round *round);
 void tcp_recovery_timeout(struct tcp_conn *c);
 void tcp_recovery_reo_timer(struct tcp_conn *c);
+/* The tail loss probe (RFC 8985 section 7). */
+void tcp_recovery_probe(struct tcp_conn *c);
+/* Whether and in how many microseconds one is due; false: RTO has to do. */
+bool tcp_probe_timeout(const struct tcp_conn *c, uint32_t *us);
 uint32_t tcp_in_flight(const struct tcp_conn *c);
 /* How many bytes congestion control lets go now. */
 uint32_t tcp_send_budget(const struct tcp_conn *c);

@@ -85,8 +85,7 @@ enum tarn_err tarn_tcp_listen(struct tarn_tcp *tcp, const struct tarn_endpoint *
     return TARN_OK;
 }
 
-/* -- the SYN queue ------------------------------------------------------------------------------
- */
+/* -- the SYN queue -- */
 
 static uint64_t half_hash(struct tarn_tcp *tcp, const struct tcp_segment *seg) {
     return tcp_tuple_hash(&tcp->key, &seg->meta->dst, seg->dst_port, &seg->meta->src,
@@ -254,7 +253,7 @@ static struct tcp_conn *establish(struct tarn_tcp *tcp, struct tcp_listener *l,
     tcp_conn_route(c);
     tcp_conn_negotiate(c, &peer);
     c->ecn_ok = half->ecn_ok;
-    c->snd_una = c->snd_nxt = c->snd_end = half->iss + 1;
+    c->snd_una = c->snd_nxt = c->snd_end = c->snd_small = half->iss + 1;
     c->rcv_nxt = c->rcv_acked = half->irs + 1;
     c->rcv_adv = c->rcv_nxt + TARN_MIN(c->rcv_buf, 65535u);
     c->snd_wnd = c->snd_wnd_max = (uint32_t)seg->wnd << c->snd_wscale;

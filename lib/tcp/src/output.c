@@ -34,11 +34,15 @@ static void fill_header(struct tcp_conn *c, struct tcp_header *h, uint32_t seq, 
     }
 }
 
+static bool has_sacks(const struct tcp_conn *c) {
+    return c->sack_ok && (c->range_count > 0 || c->duplicate.start != c->duplicate.end);
+}
+
 static bool send_bare(struct tcp_conn *c, uint32_t seq, uint8_t flags) {
     struct tcp_header h;
     fill_header(c, &h, seq, flags);
     /* Only here: a full segment has no room for it, and its size is the same in all of a packet. */
-    if (c->range_count && c->sack_ok)
+    if (has_sacks(c))
         h.opt.sack_count = tcp_receive_sacks(c, h.opt.sack, c->ts_ok ? 3 : 4);
     struct tarn_pkt *pkt = tcp_segment_new(c->tcp, &h);
     if (!pkt) {
@@ -47,6 +51,7 @@ static bool send_bare(struct tcp_conn *c, uint32_t seq, uint8_t flags) {
     }
     tcp_segment_send(c->tcp, &h, pkt, 0, 0);
     acknowledged(c);
+    c->duplicate = (struct tcp_sack_block){0};
     return true;
 }
 
@@ -146,6 +151,12 @@ bool tcp_retransmit(struct tcp_conn *c, struct tcp_sent *s, uint32_t len_max) {
     if (done > 0 && done < s->len)
         (void)tcp_sent_split(c, s, done);
     tcp_sent_transmitted(c, s);
+    struct tcp_flight *f = c->flight;
+    f->undo_segments += (s->len + c->mss - 1) / c->mss;
+    if (!f->undo_ts_valid) {
+        f->undo_ts_valid = true;
+        f->undo_ts = now_ms(c->tcp) + c->ts_offset;
+    }
     c->retransmits++;
     c->tcp->stats.retransmits++;
     return true;
@@ -283,7 +294,7 @@ void tcp_output(struct tcp_conn *c) {
         c->dupacks_due = due;
         c->ack_now = true;
     }
-    if (c->ack_now && c->range_count && !send_bare(c, c->snd_nxt, TCP_ACK))
+    if (c->ack_now && has_sacks(c) && !send_bare(c, c->snd_nxt, TCP_ACK))
         return;
     if (may_send_data(c))
         send_data(c);

@@ -77,12 +77,56 @@ static void rack_detect(struct tcp_conn *c) {
 /* -- recovery
  * --------------------------------------------------------------------------------------- */
 
-static void enter(struct tcp_conn *c, const struct tcp_ack_round *round) {
+/* What a reduction that turns out to be a mistake is undone with. */
+static void remember(struct tcp_conn *c) {
+    struct tcp_flight *f = c->flight;
+    f->undo_cwnd = c->cc.cwnd;
+    f->undo_ssthresh = c->cc.ssthresh;
+    f->undo_segments = 0;
+    f->undo_ts_valid = false;
+    f->undo_possible = true;
+}
+
+/* Nothing had been lost: it was late. What waits to be sent again is in flight after all, and older
+ * than all that is known to be. */
+static void undo(struct tcp_conn *c) {
+    struct tcp_flight *f = c->flight;
+    while (!ring_is_empty(&f->lost)) {
+        struct tcp_sent *s = TARN_CONTAINER_OF(f->lost.prev, struct tcp_sent, order);
+        ring_remove(&s->order);
+        s->flags &= (uint8_t)~SENT_LOST;
+        f->lost_bytes -= sent_space(s);
+        ring_push(f->by_time.next, &s->order);
+    }
+    c->cc.cwnd = TARN_MAX(c->cc.cwnd, f->undo_cwnd);
+    c->cc.ssthresh = f->undo_ssthresh;
+    c->cc.ops->undo(&c->cc);
+    c->recovery = TCP_OPEN;
+    f->dupacks = 0;
+    f->undo_possible = false;
+    c->spurious = (uint8_t)TARN_MIN(c->spurious + 1, 255);
+    c->tcp->stats.spurious_recoveries++;
+}
+
+/* RFC 3522 (Eifel): the echo is of the first transmission. RFC 3708: all that was sent again is
+ * reported as a duplicate. */
+static bool was_spurious(struct tcp_conn *c, const struct tcp_ack_round *round) {
+    struct tcp_flight *f = c->flight;
+    if (!f->undo_possible)
+        return false;
+    if (round->dsack && f->undo_segments > 0 && --f->undo_segments == 0)
+        return true;
+    return c->recovery != TCP_OPEN && round->advanced && round->has_ts && f->undo_ts_valid
+           && seq_lt(round->tsecr, f->undo_ts);
+}
+
+static void enter(struct tcp_conn *c) {
     c->recovery = TCP_RECOVERY;
     c->flight->recover = c->snd_nxt;
     c->flight->prr_delivered = c->flight->prr_out = 0;
     c->flight->prr_bytes = TARN_MAX(c->snd_nxt - c->snd_una, 1u);
-    c->cc.ops->congestion(&c->cc, c->tcp->now, round->in_flight_before);
+    remember(c);
+    c->cc.ops->congestion(&c->cc, c->tcp->now, c->snd_nxt - c->snd_una);
     c->tcp->stats.fast_recoveries++;
 }
 
@@ -142,18 +186,89 @@ static void reno_detect(struct tcp_conn *c, const struct tcp_ack_round *round) {
     }
 }
 
+/* RFC 3168 section 6.1.2: as if a segment had been lost, once a round trip. */
+static void ecn_reduces(struct tcp_conn *c) {
+    if (c->recovery != TCP_OPEN || seq_lt(c->snd_una, c->flight->recover))
+        return;
+    c->cwr_due = true;
+    enter(c);
+    c->flight->undo_possible = false;
+    if (c->sack_ok)
+        return;
+    /* Without SACK, partial ACKs in recovery would mean loss. */
+    c->recovery = TCP_OPEN;
+    c->cc.cwnd = c->cc.ssthresh;
+}
+
+/* -- the tail loss probe (RFC 8985 section 7) -- */
+
+#define PROBE_DELAYED_ACK_US 200000u
+
+bool tcp_probe_timeout(const struct tcp_conn *c, uint32_t *us) {
+    if (!c->sack_ok || !c->flight || c->flight->tlp_out || c->recovery != TCP_OPEN
+        || c->srtt_us == 0 || c->flight->sacked_bytes > 0 || c->backoffs > 0)
+        return false;
+    bool one = c->snd_nxt - c->snd_una <= c->mss;
+    *us = 2 * c->srtt_us + (one ? PROBE_DELAYED_ACK_US : 2000u);
+    return true;
+}
+
+/* New data where there is some, or else the last segment again: either brings an ACK that shows
+ * what is missing before it. Then RTO has its turn. */
+void tcp_recovery_probe(struct tcp_conn *c) {
+    struct tcp_flight *f = c->flight;
+    c->xmit_timer = TCP_TIMER_RTO;
+    c->xmit_at = tarn_time_after(c->tcp->now, TARN_US(c->rto_us));
+    c->tcp->stats.tail_probes++;
+    c->tail_probes = (uint8_t)TARN_MIN(c->tail_probes + 1, 255);
+    f->tlp_out = true;
+    f->undo_ts_valid = false;
+    f->tlp_retransmitted = !tcp_send_new(c, true);
+    f->tlp_end = c->snd_nxt;
+    if (!f->tlp_retransmitted)
+        return;
+    struct tcp_sent *last = f->sent->prev;
+    if (last->flags & SENT_SACKED)
+        return;
+    if (last->len > c->mss) {
+        struct tcp_sent *rest = tcp_sent_split(c, last, last->len - c->mss);
+        last = rest ? rest : last;
+    }
+    (void)tcp_retransmit(c, last, c->mss);
+}
+
+/* Section 7.4.2: the probe filled a hole, or the peer says that it was not needed. */
+static void probe_answered(struct tcp_conn *c, const struct tcp_ack_round *round) {
+    struct tcp_flight *f = c->flight;
+    if (!f->tlp_out || !round->advanced || seq_lt(c->snd_una, f->tlp_end))
+        return;
+    f->tlp_out = false;
+    if (!f->tlp_retransmitted || round->dsack || c->recovery != TCP_OPEN)
+        return;
+    /* An echo of the first transmission says the same. */
+    if (round->has_ts && f->undo_ts_valid && seq_lt(round->tsecr, f->undo_ts))
+        return;
+    c->cc.ops->congestion(&c->cc, c->tcp->now, c->snd_nxt - c->snd_una + round->acked);
+    c->cc.cwnd = c->cc.ssthresh;
+}
+
 void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack_round *round) {
     uint32_t lost_before = c->flight->lost_bytes;
     uint32_t delivered = round->acked + round->sacked;
+    probe_answered(c, round);
+    if (was_spurious(c, round))
+        undo(c);
     if (c->recovery != TCP_OPEN && seq_le(c->flight->recover, c->snd_una))
         leave(c);
+    if (round->ece)
+        ecn_reduces(c);
     if (c->sack_ok && delivered > 0)
         rack_detect(c);
     else if (!c->sack_ok)
         reno_detect(c, round);
     bool lost_more = c->flight->lost_bytes > lost_before;
     if (c->recovery == TCP_OPEN && lost_more)
-        enter(c, round);
+        enter(c);
     if (c->recovery == TCP_RECOVERY) {
         proportional_rate(c, round, lost_more);
         return;
@@ -176,14 +291,14 @@ void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack_round *round) {
 
 /* The reordering timer (RFC 8985 section 6.3). */
 void tcp_recovery_reo_timer(struct tcp_conn *c) {
-    struct tcp_ack_round none = {.in_flight_before = tcp_in_flight(c)};
+    struct tcp_ack_round none = {0};
     c->xmit_timer = TCP_TIMER_NONE;
     c->xmit_at = TARN_NEVER;
     rack_detect(c);
     if (c->xmit_timer == TCP_TIMER_NONE)
         tcp_timer_xmit(c);
     if (c->flight->lost_bytes > 0 && c->recovery == TCP_OPEN)
-        enter(c, &none);
+        enter(c);
     if (c->recovery == TCP_RECOVERY)
         proportional_rate(c, &none, true);
     tcp_conn_dirty(c);
@@ -193,8 +308,10 @@ void tcp_recovery_reo_timer(struct tcp_conn *c) {
  * begins with one segment. */
 void tcp_recovery_timeout(struct tcp_conn *c) {
     bool again = c->recovery == TCP_LOSS && c->backoffs > 0;
-    uint32_t in_flight = tcp_in_flight(c);
     c->flight->dupacks = 0;
+    c->flight->tlp_out = false;
+    if (!again)
+        remember(c);
     /* The first one SACKed and not acknowledged: the peer has thrown it away. */
     if (c->flight->sent && c->flight->sent->flags & SENT_SACKED)
         tcp_sent_unsack_all(c);
@@ -210,7 +327,7 @@ void tcp_recovery_timeout(struct tcp_conn *c) {
             s = s->next;
         } while (s != c->flight->sent);
     }
-    c->cc.ops->timeout(&c->cc, c->tcp->now, in_flight, again);
+    c->cc.ops->timeout(&c->cc, c->tcp->now, c->snd_nxt - c->snd_una, again);
     c->cc.cwnd = c->mss;
     c->recovery = TCP_LOSS;
     c->flight->recover = c->snd_nxt;

@@ -204,6 +204,7 @@ static void receive_out_of_order(struct tcp_conn *c, struct tcp_segment *seg) {
     c->tcp->stats.out_of_order++;
     if (low && seq_le(seg->seq + pkt->len, low->end)) {
         c->tcp->stats.drop_duplicate++;
+        c->duplicate = (struct tcp_sack_block){seg->seq, seg->seq + pkt->len};
         ring_remove(&low->recent);
         ring_push(c->recent.next, &low->recent);
         return;
@@ -253,8 +254,26 @@ void tcp_receive_data(struct tcp_conn *c, struct tcp_segment *seg) {
         receive_out_of_order(c, seg);
 }
 
+/* Dynamic right-sizing: where half of the window is read within a round trip, the sender is held
+ * back by it, or will be when it doubles its own. Not while the stack is short of memory. */
+static void tune(struct tcp_conn *c, uint32_t n) {
+    const struct tarn_tcp *tcp = c->tcp;
+    uint32_t max = tcp->config.limits.rcv_buf_bytes_max;
+    c->tune_bytes += n;
+    if (c->tune_bytes >= c->rcv_buf / 2 && c->rcv_buf < max
+        && tcp->rcv_bytes < tcp->rcv_bytes_max / 2) {
+        c->rcv_buf = TARN_MIN(c->rcv_buf * 2, max);
+        c->tune_bytes = 0;
+        c->tune_from_us = now_us(tcp);
+    } else if (now_us(tcp) - c->tune_from_us > c->srtt_us) {
+        c->tune_bytes = 0;
+        c->tune_from_us = now_us(tcp);
+    }
+}
+
 void tcp_receive_consume(struct tcp_conn *c, size_t n) {
     TARN_ASSERT(n <= c->rcv_bytes);
+    tune(c, (uint32_t)n);
     c->rcv_bytes -= (uint32_t)n;
     while (n > 0) {
         struct tarn_pkt *pkt = c->rcv_head;
@@ -289,6 +308,11 @@ uint32_t tcp_receive_window(const struct tcp_conn *c) {
 
 uint8_t tcp_receive_sacks(const struct tcp_conn *c, struct tcp_sack_block *blocks, uint8_t max) {
     uint8_t n = 0;
+    /* RFC 2883 section 4: a duplicate comes first, and once. */
+    if (c->duplicate.start != c->duplicate.end) {
+        TARN_AT_N(blocks, max, 0u) = c->duplicate;
+        n++;
+    }
     for (struct tcp_link *l = c->recent.next; l != &c->recent && n < max; l = l->next) {
         const struct tcp_range *r = TARN_CONTAINER_OF(l, struct tcp_range, recent);
         TARN_AT_N(blocks, max, n) = (struct tcp_sack_block){r->node.seq, r->end};

@@ -64,6 +64,7 @@ struct tcp_sent *tcp_sent_new(struct tcp_conn *c, uint32_t seq, uint32_t len, ui
         .len = len,
         .flags = flags,
         .sent_us = now_us(c->tcp),
+        .mss = c->mss,
     };
     link_after(c, c->flight->sent ? c->flight->sent->prev : NULL, s);
     ring_push(&c->flight->by_time, &s->order);
@@ -123,6 +124,7 @@ void tcp_sent_transmitted(struct tcp_conn *c, struct tcp_sent *s) {
     s->flags &= (uint8_t)~SENT_LOST;
     s->flags |= SENT_RETRANSMITTED;
     s->sent_us = now_us(c->tcp);
+    s->mss = c->mss;
     ring_remove(&s->order);
     ring_push(&c->flight->by_time, &s->order);
 }
@@ -225,8 +227,8 @@ static void mark_sacked(struct tcp_conn *c, struct tcp_sent *s, const struct tcp
 }
 
 /* `len` rounded to whole segments: a peer cannot make us cut finer than we sent. */
-static uint32_t whole_segments(const struct tcp_conn *c, uint32_t len) {
-    return len - len % TARN_MAX(c->mss, 1u);
+static uint32_t whole_segments(const struct tcp_sent *s, uint32_t len) {
+    return len - len % s->mss;
 }
 
 static void sack_block(struct tcp_conn *c, const struct tcp_segment *seg, struct tcp_sack_block b,
@@ -236,14 +238,14 @@ static void sack_block(struct tcp_conn *c, const struct tcp_segment *seg, struct
     while (s && seq_lt(s->node.seq, b.end)) {
         struct tcp_sent *next = s->next == c->flight->sent ? NULL : s->next;
         if (!(s->flags & SENT_SACKED) && seq_lt(s->node.seq, b.start)) {
-            uint32_t before = whole_segments(c, b.start - s->node.seq + c->mss - 1u);
+            uint32_t before = whole_segments(s, b.start - s->node.seq + s->mss - 1u);
             if (before < s->len && tcp_sent_split(c, s, before))
                 next = s->next;
             s = next;
             continue;
         }
         if (!(s->flags & SENT_SACKED) && seq_lt(b.end, sent_end(s))) {
-            uint32_t inside = whole_segments(c, b.end - s->node.seq);
+            uint32_t inside = whole_segments(s, b.end - s->node.seq);
             if (inside == 0 || inside >= s->len || !tcp_sent_split(c, s, inside))
                 return;
         }

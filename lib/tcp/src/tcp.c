@@ -13,7 +13,7 @@ static const struct tarn_tcp_limits limits_default = {
 };
 
 static const struct tarn_tcp_options options_default = {
-    .cc = &tarn_tcp_cc_newreno,
+    .cc = &tarn_tcp_cc_cubic,
     .time_wait = TARN_SEC(60),
     .fin_wait_2 = TARN_SEC(60),
     .rto_min = TARN_MS(200),

@@ -3,6 +3,9 @@
  * fires: the retransmission timer moves with every ACK, and the heap does not notice. */
 #include "internal.h"
 
+#define BLACK_HOLE_TIMEOUTS 2u
+#define MTU_SAFE 1280u
+
 void tcp_timer_update(struct tcp_conn *c) {
     tarn_time at = TARN_MIN(c->xmit_at, c->ack_at);
     at = TARN_MIN(at, c->slow_at);
@@ -35,7 +38,14 @@ void tcp_timer_xmit(struct tcp_conn *c) {
     }
     if (c->xmit_timer == TCP_TIMER_PERSIST && before == TCP_TIMER_PERSIST)
         return;
-    c->xmit_at = TARN_MIN(tarn_time_after(c->tcp->now, backed_off(c)), user_deadline(c));
+    uint32_t probe_us;
+    tarn_time wait = backed_off(c);
+    if (c->xmit_timer == TCP_TIMER_RTO && tcp_probe_timeout(c, &probe_us)
+        && TARN_US(probe_us) < wait) {
+        c->xmit_timer = TCP_TIMER_PTO;
+        wait = TARN_US(probe_us);
+    }
+    c->xmit_at = TARN_MIN(tarn_time_after(c->tcp->now, wait), user_deadline(c));
 }
 
 void tcp_timer_slow(struct tcp_conn *c) {
@@ -79,6 +89,19 @@ static bool syn_timeout(struct tcp_conn *c) {
     return true;
 }
 
+/* RFC 8899 section 4.3, RFC 4821 section 7.7: full segments vanish, and no router says why. Smaller
+ * ones may get through. The route may know better by now, too. */
+static void black_hole(struct tcp_conn *c) {
+    uint16_t before = c->path_mtu;
+    tcp_conn_route(c);
+    c->path_mtu = TARN_MIN(c->path_mtu, before);
+    if (c->backoffs == BLACK_HOLE_TIMEOUTS && c->path_mtu > MTU_SAFE
+        && c->flight->sent->len + (before - MTU_SAFE) > c->mss)
+        c->path_mtu = MTU_SAFE;
+    if (c->path_mtu != before)
+        tcp_conn_set_mss(c);
+}
+
 static bool retransmission_timeout(struct tcp_conn *c) {
     if (user_timeout_over(c)) {
         timed_out(c);
@@ -86,7 +109,7 @@ static bool retransmission_timeout(struct tcp_conn *c) {
     }
     c->tcp->stats.timeouts++;
     c->timeouts = (uint8_t)TARN_MIN(c->timeouts + 1, 255);
-    tcp_conn_route(c);
+    black_hole(c);
     tcp_recovery_timeout(c);
     c->backoffs = (uint8_t)TARN_MIN(c->backoffs + 1, 16);
     tcp_timer_xmit(c);
@@ -118,6 +141,7 @@ static bool xmit_fires(struct tcp_conn *c) {
         return syn_timeout(c);
     switch (c->xmit_timer) {
     case TCP_TIMER_RTO: return retransmission_timeout(c);
+    case TCP_TIMER_PTO: tcp_recovery_probe(c); return true;
     case TCP_TIMER_REO: tcp_recovery_reo_timer(c); return true;
     case TCP_TIMER_PERSIST: return persist(c);
     default: c->xmit_at = TARN_NEVER; return true;

@@ -7,9 +7,9 @@
  * tarn_tcp_deadline says when it wants to be called next. Connections are tarn_flow, listeners
  * tarn_listener (tarn/flow.h), so what stands above need not know that this is TCP.
  *
- * It never blocks, reads a clock, or allocates after tarn_tcp_new. It sends only from tick, from
- * input (resets and answers to SYN) and from nowhere else: write and shutdown only mark a
- * connection, and then tarn_tcp_deadline is 0 until the next tick. Events are posted to `tasks`,
+ * It never blocks, reads a clock, or allocates after tarn_tcp_new. It sends from tick, from input
+ * (resets and answers to SYN) and from abort: write and shutdown only mark a connection, and then
+ * tarn_tcp_deadline is 0 until the next tick. Events are posted to `tasks`,
  * which the loop runs.
  *
  * Ownership: packets handed to input are owned here, and freed or kept until their reader has
@@ -63,13 +63,13 @@ enum tarn_tcp_ecn {
 
 struct tarn_tcp_options {
     const struct tarn_tcp_cc_ops
-        *cc;                   /* congestion control of new connections [tarn_tcp_cc_newreno] */
-    tarn_time time_wait;       /* 2 MSL (RFC 9293 section 3.4.2) [60 s] */
-    tarn_time fin_wait_2;      /* how long a closed flow waits for the peer's FIN [60 s] */
-    tarn_time rto_min;         /* [200 ms] */
-    tarn_time user_timeout;    /* unacknowledged data for so long ends a connection [15 min] */
-    tarn_time connect_timeout; /* an unanswered SYN [127 s] */
-    tarn_time ack_delay;       /* the longest delay of an ACK [40 ms] */
+        *cc;                        /* congestion control of new connections [tarn_tcp_cc_cubic] */
+    tarn_time time_wait;            /* 2 MSL (RFC 9293 section 3.4.2) [60 s] */
+    tarn_time fin_wait_2;           /* how long a closed flow waits for the peer's FIN [60 s] */
+    tarn_time rto_min;              /* [200 ms] */
+    tarn_time user_timeout;         /* unacknowledged data for so long ends a connection [15 min] */
+    tarn_time connect_timeout;      /* an unanswered SYN [127 s] */
+    tarn_time ack_delay;            /* the longest delay of an ACK [40 ms] */
     uint32_t initial_cwnd_segments; /* RFC 6928 [10] */
     uint16_t port_min, port_max;    /* ephemeral ports [49152, 65535] (RFC 6335 section 6) */
     uint8_t hops;                   /* TTL or hop limit [the lower layer's] */

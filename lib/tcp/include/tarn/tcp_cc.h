@@ -43,10 +43,10 @@ struct tarn_tcp_cc_ops {
     void (*ack)(struct tarn_tcp_cc *cc, const struct tarn_tcp_cc_ack *ack);
     /* Recovery starts, by loss or by ECN, at most once a round trip: sets ssthresh (TCP takes cwnd
      * there) and remembers what undo needs. */
-    void (*congestion)(struct tarn_tcp_cc *cc, tarn_time now, uint32_t in_flight_bytes);
+    void (*congestion)(struct tarn_tcp_cc *cc, tarn_time now, uint32_t flight_bytes);
     /* A retransmission timeout: sets ssthresh; TCP sets cwnd to one segment. `again`: the same data
      * timed out before, so ssthresh stays (RFC 5681 section 3.1). */
-    void (*timeout)(struct tarn_tcp_cc *cc, tarn_time now, uint32_t in_flight_bytes, bool again);
+    void (*timeout)(struct tarn_tcp_cc *cc, tarn_time now, uint32_t flight_bytes, bool again);
     /* The last congestion or timeout was none: cwnd and ssthresh have been restored; the controller
      * restores the rest. */
     void (*undo)(struct tarn_tcp_cc *cc);
@@ -55,5 +55,6 @@ struct tarn_tcp_cc_ops {
 };
 
 extern const struct tarn_tcp_cc_ops tarn_tcp_cc_newreno; /* RFC 5681, 3465 */
+extern const struct tarn_tcp_cc_ops tarn_tcp_cc_cubic;   /* RFC 9438, with HyStart++ (RFC 9406) */
 
 #endif
