@@ -87,6 +87,8 @@ bool tcp_ack_input(struct tcp_conn *c, const struct tcp_segment *seg) {
     /* RFC 5681 section 2: what counts as a duplicate. */
     round.duplicate = !round.advanced && outstanding && !window_changed && seg->len == 0
                       && seg->ack == c->snd_una && !(seg->flags & TCP_FIN);
+    if (round.karn)
+        round.rtt_us = 0;
     if (round.rtt_us)
         tcp_rtt_sample(c, round.rtt_us);
     if (round.advanced) {

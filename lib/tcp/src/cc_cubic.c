@@ -163,25 +163,28 @@ static void cubic_ack(struct tarn_tcp_cc *cc, const struct tarn_tcp_cc_ack *ack)
         avoid_congestion(cc, ack, acked);
 }
 
-static void reduce(struct tarn_tcp_cc *cc, uint32_t flight) {
-    uint32_t *w_max = word(cc, W_MAX), used = TARN_MIN(cc->cwnd, flight);
+/* From cwnd, and not from what is in flight: it grows only while it is used (section 4.6). */
+static void reduce(struct tarn_tcp_cc *cc) {
+    uint32_t *w_max = word(cc, W_MAX);
     *word(cc, PRIOR_CWND) = cc->cwnd;
     /* Fast convergence (section 4.7): who loses earlier than last time gives way. */
     *w_max = cc->cwnd < *w_max ? (uint32_t)((uint64_t)cc->cwnd * 17 / 20) : cc->cwnd;
-    cc->ssthresh = TARN_MAX((uint32_t)((uint64_t)used * 7 / 10), 2 * cc->mss);
+    cc->ssthresh = TARN_MAX((uint32_t)((uint64_t)cc->cwnd * 7 / 10), 2 * cc->mss);
     *word(cc, EPOCH_MS) = 0;
     *word(cc, CSS_BASELINE_US) = *word(cc, LAST_RTT_US) = *word(cc, THIS_RTT_US) = 0;
 }
 
 static void cubic_congestion(struct tarn_tcp_cc *cc, tarn_time now, uint32_t flight) {
     (void)now;
-    reduce(cc, flight);
+    (void)flight;
+    reduce(cc);
 }
 
 static void cubic_timeout(struct tarn_tcp_cc *cc, tarn_time now, uint32_t flight, bool again) {
     uint32_t ssthresh = cc->ssthresh;
     (void)now;
-    reduce(cc, flight);
+    (void)flight;
+    reduce(cc);
     if (again)
         cc->ssthresh = ssthresh;
 }

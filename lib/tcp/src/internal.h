@@ -398,6 +398,7 @@ struct tcp_ack_round {
     uint32_t rtt_us; /* 0: none */
     uint32_t tsecr;  /* where has_ts */
     bool advanced, duplicate, dsack, ece, has_ts;
+    bool karn; /* it acknowledges what was sent twice: no round trip can be told */
 };
 void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_sent *s,
                         const struct tcp_segment *seg);

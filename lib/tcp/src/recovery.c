@@ -284,7 +284,10 @@ void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack_round *round) {
         .rtt_min_us = c->rtt_min_us,
         .snd_una = c->snd_una,
         .snd_nxt = c->snd_nxt,
-        .cwnd_limited = c->cwnd_limited,
+        /* In slow start the window may run ahead of what is used, by no more than twofold. */
+        .cwnd_limited =
+            c->cwnd_limited
+            || (c->cc.cwnd < c->cc.ssthresh && c->cc.cwnd < 2 * round->in_flight_before),
     };
     c->cc.ops->ack(&c->cc, &ack);
 }

@@ -141,38 +141,33 @@ struct tcp_sent *tcp_sent_oldest(const struct tcp_conn *c) {
                : TARN_CONTAINER_OF(c->flight->by_time.next, struct tcp_sent, order);
 }
 
-/* Round-trip time from a record that was sent once (Karn's algorithm, RFC 6298 section 3). */
-static void take_rtt(struct tcp_conn *c, const struct tcp_sent *s, struct tcp_ack_round *round) {
-    if (!(s->flags & (SENT_RETRANSMITTED | SENT_SACKED)))
-        round->rtt_us = TARN_MAX(now_us(c->tcp) - s->sent_us, 1u);
-}
-
-/* And from one that was sent again, where the echoed timestamp says that this ACK answers the last
- * transmission (one tick of doubt, for the rounding). A receiver that had the segment already
- * answers with an older echo (RFC 7323 section 5.3, R2), which would make a lost ACK look like a
- * long path. */
-static uint32_t rtt_again(const struct tcp_conn *c, const struct tcp_sent *s,
-                          const struct tcp_segment *seg) {
+/* A round trip from the last transmission of `s` to this ACK. With timestamps, only where the echo
+ * is of that transmission (RFC 7323 section 4; one tick of doubt, for the rounding): an ACK that a
+ * retransmission called forth comes late for what had arrived long before it, and would make a lost
+ * ACK look like a long path. Without, only from what was sent once (Karn's algorithm, RFC 6298
+ * section 3). */
+static void take_rtt(struct tcp_conn *c, const struct tcp_sent *s, const struct tcp_segment *seg,
+                     struct tcp_ack_round *round) {
     uint32_t rtt = TARN_MAX(now_us(c->tcp) - s->sent_us, 1u);
-    uint32_t sent_ts = now_ms(c->tcp) - rtt / 1000 + c->ts_offset;
-    bool answers = c->ts_ok && seg->opt.has_ts && seq_le(sent_ts, seg->opt.tsecr + 1);
-    return answers ? rtt : 0;
+    if (c->ts_ok && seg->opt.has_ts) {
+        uint32_t sent_ts = now_ms(c->tcp) - rtt / 1000 + c->ts_offset;
+        if (sent_ts - seg->opt.tsecr + 1 <= 2)
+            round->rtt_us = rtt;
+    } else if (s->flags & (SENT_RETRANSMITTED | SENT_LOST)) {
+        round->karn = true;
+    } else if (!(s->flags & SENT_SACKED)) {
+        round->rtt_us = rtt;
+    }
 }
 
 uint32_t tcp_sent_acked(struct tcp_conn *c, const struct tcp_segment *seg,
                         struct tcp_ack_round *round) {
     uint32_t payload = 0;
-    bool again = false;
-    uint32_t again_us = 0;
     while (c->flight->sent && seq_lt(c->flight->sent->node.seq, seg->ack)) {
         struct tcp_sent *s = c->flight->sent;
         bool sacked = s->flags & SENT_SACKED;
         if (seq_le(sent_end(s), seg->ack)) {
-            take_rtt(c, s, round);
-            if (s->flags & SENT_RETRANSMITTED) {
-                again = true;
-                again_us = rtt_again(c, s, seg);
-            }
+            take_rtt(c, s, seg, round);
             if (!sacked) {
                 round->acked += s->len;
                 tcp_rack_delivered(c, s, seg);
@@ -188,6 +183,7 @@ uint32_t tcp_sent_acked(struct tcp_conn *c, const struct tcp_segment *seg,
             c->flight->sacked_bytes -= n;
         else
             round->acked += n;
+        take_rtt(c, s, seg, round);
         if (s->flags & SENT_LOST)
             c->flight->lost_bytes -= n;
         payload += n;
@@ -196,10 +192,6 @@ uint32_t tcp_sent_acked(struct tcp_conn *c, const struct tcp_segment *seg,
         s->len -= n;
         break;
     }
-    /* An ACK that a retransmission called forth comes late for what had arrived long before it,
-     * too. */
-    if (again)
-        round->rtt_us = again_us;
     return payload;
 }
 
@@ -216,7 +208,7 @@ static void merge_sacked(struct tcp_conn *c, struct tcp_sent *low, struct tcp_se
 
 static void mark_sacked(struct tcp_conn *c, struct tcp_sent *s, const struct tcp_segment *seg,
                         struct tcp_ack_round *round) {
-    take_rtt(c, s, round);
+    take_rtt(c, s, seg, round);
     tcp_rack_delivered(c, s, seg);
     if (s->flags & SENT_LOST)
         c->flight->lost_bytes -= sent_space(s);

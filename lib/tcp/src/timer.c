@@ -94,7 +94,8 @@ static bool syn_timeout(struct tcp_conn *c) {
 static void black_hole(struct tcp_conn *c) {
     uint16_t before = c->path_mtu;
     tcp_conn_route(c);
-    c->path_mtu = TARN_MIN(c->path_mtu, before);
+    if (before < c->path_mtu)
+        c->path_mtu = before;
     if (c->backoffs == BLACK_HOLE_TIMEOUTS && c->path_mtu > MTU_SAFE
         && c->flight->sent->len + (before - MTU_SAFE) > c->mss)
         c->path_mtu = MTU_SAFE;
