@@ -105,7 +105,7 @@ static inline struct tarn_ip_prefix prefix4(uint32_t a, uint8_t bits) {
 #define FAR 0x08080808u
 
 static inline void world_init(struct world *w, struct tarn_ip_limits limits) {
-    size_t bytes = 64u << 20;
+    size_t bytes = limits.routes_max > 1000 ? 64u << 20 : 4u << 20;
     memset(w, 0, sizeof *w);
     tarn_arena_init(&w->arena, tarn_bytes_of(calloc(1, bytes), bytes));
     struct tarn_pkt_pool_config pkts = {.count = {400, 400, 8}};
@@ -149,13 +149,6 @@ static inline void world_forget(struct world *w) {
     for (size_t i = 0; i < w->got_count; i++)
         tarn_pkt_free(w->got[i]);
     w->got_count = 0;
-}
-/* Everything that was kept is given back, and then nothing may be left. */
-static inline bool world_end(struct world *w) {
-    world_forget(w);
-    uint32_t live = world_live(w);
-    free(w->arena.mem.ptr);
-    return live == 0;
 }
 static inline struct tarn_ip_stats stats(const struct world *w) {
     struct tarn_ip_stats s;
@@ -241,6 +234,17 @@ static inline enum tarn_err out_udp(struct world *w, uint32_t dst, const void *d
 static inline void tick(struct world *w, tarn_time after) {
     w->now += after;
     tarn_ip_tick(w->ip, w->now);
+}
+/* What waits for a neighbour or a fragment is given up in time, what was kept is given back, and
+ * then nothing may be left. */
+static inline bool world_end(struct world *w) {
+    for (int i = 0; i < 70; i++) {
+        tick(w, TARN_SEC(1));
+        world_forget(w);
+    }
+    uint32_t live = world_live(w);
+    free(w->arena.mem.ptr);
+    return live == 0;
 }
 
 #endif

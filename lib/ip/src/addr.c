@@ -66,44 +66,83 @@ static struct tarn_ip_route_entry connected_route(const struct own *own) {
     return (struct tarn_ip_route_entry){.prefix = own->prefix, .iface = own->iface->index};
 }
 
-static void own_free(struct tarn_ip *ip, struct own *own) {
+static void own_unlink(struct tarn_ip *ip, struct own *own) {
     struct own **at = &own->iface->addrs;
     while (*at != own)
         at = &(*at)->next;
     *at = own->next;
     tarn_map_remove(&ip->own_by_addr, &own->link);
+    tarn_timer_clear(&ip->ndp.own_timers, &own->timer);
     tarn_pool_put(&ip->owns, own);
 }
 
-enum tarn_err tarn_ip_addr_add(struct tarn_ip *ip, unsigned iface_index,
-                               const struct tarn_ip_prefix *prefix, bool probe, tarn_time now) {
-    struct iface *iface = iface_at(ip, iface_index);
-    bool v4 = tarn_ip_addr_is_v4(&prefix->addr);
-    if (!iface || !is_unicast(&prefix->addr) || prefix->bits > (v4 ? 32 : 128))
-        return TARN_INVALID;
-    if (own_find(ip, &prefix->addr, iface))
-        return TARN_OK;
+enum tarn_err own_insert(struct tarn_ip *ip, struct iface *iface,
+                         const struct tarn_ip_prefix *prefix, bool routed, struct own **out) {
     struct own *own = tarn_pool_take(&ip->owns);
     if (!own)
         return TARN_LIMIT;
-    *own = (struct own){.iface = iface, .prefix = *prefix, .broadcast = broadcast_of(prefix)};
+    *own = (struct own){.iface = iface,
+                        .prefix = *prefix,
+                        .broadcast = broadcast_of(prefix),
+                        .routed = routed,
+                        .preferred_until = TARN_NEVER,
+                        .valid_until = TARN_NEVER};
     struct own **last = &iface->addrs;
     while (*last)
         last = &(*last)->next;
     *last = own;
     tarn_map_insert(&ip->own_by_addr, &own->link, hash_of(ip, &prefix->addr));
     struct tarn_ip_route_entry route = connected_route(own);
-    enum tarn_err err = routes_add(&ip->routes, &route, true);
-    if (err) {
-        own_free(ip, own);
-        return err;
+    if (routed && routes_add(&ip->routes, &route, true)) {
+        own_unlink(ip, own);
+        return TARN_LIMIT;
     }
-    bool resolves = v4 && iface->link->ops->own_addr;
-    own->state = resolves && probe ? TARN_IP_ADDR_TENTATIVE : TARN_IP_ADDR_READY;
-    if (resolves)
-        err = iface->link->ops->own_addr(iface->link, &prefix->addr, true, probe, now);
+    *out = own;
+    return TARN_OK;
+}
+
+void own_erase(struct tarn_ip *ip, struct own *own) {
+    struct tarn_ip_route_entry route = connected_route(own);
+    if (own->routed)
+        (void)!routes_remove(&ip->routes, &route, true);
+    own_unlink(ip, own);
+}
+
+/* Tells the link, or starts asking the link's other hosts. */
+static enum tarn_err bring_up(struct tarn_ip *ip, struct own *own, bool probe, tarn_time now) {
+    struct iface *iface = own->iface;
+    own->state = TARN_IP_ADDR_READY;
+    if (!tarn_ip_addr_is_v4(&own->prefix.addr)) {
+        if (probe && iface->link->has_mac)
+            dad_start(ip, own, false, now);
+        else
+            ndp_announce(ip, iface, &own->prefix.addr, now);
+        return TARN_OK;
+    }
+    if (!iface->link->ops->own_addr)
+        return TARN_OK;
+    if (probe)
+        own->state = TARN_IP_ADDR_TENTATIVE;
+    return iface->link->ops->own_addr(iface->link, &own->prefix.addr, true, probe, now);
+}
+
+enum tarn_err tarn_ip_addr_add(struct tarn_ip *ip, unsigned iface_index,
+                               const struct tarn_ip_prefix *prefix, bool probe, tarn_time now) {
+    struct iface *iface = iface_at(ip, iface_index);
+    bool v4 = tarn_ip_addr_is_v4(&prefix->addr);
+    struct own *own;
+    if (!iface || !is_unicast(&prefix->addr) || prefix->bits > (v4 ? 32 : 128))
+        return TARN_INVALID;
+    ip->now = now;
+    enum tarn_err err = v4 ? TARN_OK : tarn_ip_ipv6_start(ip, iface_index, 0, now);
+    if (err || own_find(ip, &prefix->addr, iface))
+        return err;
+    err = own_new(ip, iface, prefix, true, &own);
     if (err)
-        tarn_ip_addr_remove(ip, iface_index, &prefix->addr, now);
+        return err;
+    err = bring_up(ip, own, probe, now);
+    if (err)
+        own_remove(ip, own, now);
     ip_changed(ip);
     return err;
 }
@@ -112,14 +151,8 @@ void tarn_ip_addr_remove(struct tarn_ip *ip, unsigned iface_index, const struct 
                          tarn_time now) {
     struct iface *iface = iface_at(ip, iface_index);
     struct own *own = iface ? own_find(ip, addr, iface) : NULL;
-    if (!own)
-        return;
-    struct tarn_ip_route_entry route = connected_route(own);
-    (void)routes_remove(&ip->routes, &route, true);
-    if (tarn_ip_addr_is_v4(addr) && iface->link->ops->own_addr)
-        (void)iface->link->ops->own_addr(iface->link, addr, false, false, now);
-    own_free(ip, own);
-    ip_changed(ip);
+    if (own)
+        own_remove(ip, own, now);
 }
 
 enum tarn_ip_addr_state tarn_ip_addr_state(const struct tarn_ip *ip, unsigned iface,

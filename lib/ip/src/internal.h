@@ -50,13 +50,21 @@ const struct route *routes_find(const struct routes *t, const struct tarn_ip_add
 /* -- own addresses and groups (addr.c) -- */
 
 struct iface;
+enum own_origin { OWN_MANUAL, OWN_LINK_LOCAL, OWN_STABLE, OWN_TEMPORARY };
 struct own {
     struct tarn_map_link link; /* by address */
+    struct tarn_timer timer;   /* IPv6: duplicate address detection, then the lifetimes */
     struct own *next;          /* of the interface */
     struct iface *iface;
     struct tarn_ip_prefix prefix;
     struct tarn_ip_addr broadcast; /* IPv4 with a prefix under 31 bits; else any */
-    uint8_t state;
+    uint8_t state, origin;
+    uint8_t dad_left;    /* solicitations still to be sent */
+    uint8_t dad_counter; /* addresses of this prefix that were taken (RFC 7217 section 5) */
+    bool routed;         /* its prefix is on the link */
+    bool succeeded;      /* temporary: the next one has been made */
+    uint8_t nonce[6];    /* of our own solicitations (RFC 7527) */
+    tarn_time preferred_until, valid_until;
 };
 struct group {
     struct tarn_map_link link;
@@ -71,6 +79,54 @@ struct iface {
     uint8_t index;
     uint16_t mtu;
     struct own *addrs;
+    /* IPv6 */
+    struct tarn_timer timer; /* router solicitation */
+    bool ipv6, slaac, temporary;
+    uint8_t solicits_left, hops, ra_flags;
+    uint16_t mtu6;
+    tarn_time reachable, retrans;
+};
+
+/* -- IPv6 neighbours (ndp.c), routers and prefixes (ra.c) -- */
+
+enum neigh_state {
+    NEIGH_INCOMPLETE,
+    NEIGH_REACHABLE,
+    NEIGH_STALE,
+    NEIGH_DELAY,
+    NEIGH_PROBE,
+    NEIGH_FAILED
+};
+struct neigh {
+    struct tarn_map_link link;
+    struct tarn_timer timer;
+    struct neigh *newer, *older;
+    struct tarn_ip_addr addr;
+    struct iface *iface;
+    uint8_t mac[6];
+    uint8_t state, tries;
+    bool proven, router;
+    struct tarn_pkt_queue waiting;
+};
+struct neigh_list {
+    struct neigh *newest, *oldest;
+    uint32_t count;
+};
+/* A default router, or a prefix on the link, for as long as its advertisement holds. */
+struct advertised {
+    struct tarn_timer timer;
+    struct tarn_ip_route_entry route;
+    bool used;
+};
+#define ADVERTISED_MAX 32u
+struct ndp {
+    struct tarn_pool neighs;
+    struct tarn_map by_addr;
+    struct tarn_timers timers, own_timers, iface_timers, advertised_timers;
+    struct neigh_list proven, unproven;
+    struct neigh *last;
+    struct advertised advertised[ADVERTISED_MAX];
+    uint32_t waiting_pkts;
 };
 
 /* -- path MTU (pmtu.c) -- */
@@ -124,6 +180,7 @@ struct tarn_ip {
     struct tarn_ip_lower lower;
     struct tarn_ip_config config;
     struct tarn_hash_key key;
+    struct tarn_hash_key stable_key; /* of RFC 7217 */
     struct iface ifaces[TARN_IP_IFACES_MAX];
     unsigned iface_count;
     struct tarn_ip_upper *uppers[256];
@@ -132,6 +189,7 @@ struct tarn_ip {
     struct routes routes;
     struct path_mtus path_mtus;
     struct reass reass;
+    struct ndp ndp;
     struct tarn_timers timers;  /* of datagrams */
     struct tarn_pkt_queue loop; /* packets to ourselves, at their IP header */
     struct tarn_ip_watch *watches;
@@ -158,6 +216,15 @@ enum tarn_err group_join(struct tarn_ip *ip, struct iface *iface, const struct t
 bool is_broadcast(const struct iface *iface, const struct tarn_ip_addr *addr);
 void addr_event(struct tarn_link_user *user, const struct tarn_ip_addr *addr,
                 enum tarn_link_addr_event event, const uint8_t mac[6], tarn_time now);
+
+/* The address in its tables, with a route for its prefix where `routed`; and out of them. */
+enum tarn_err own_insert(struct tarn_ip *ip, struct iface *iface,
+                         const struct tarn_ip_prefix *prefix, bool routed, struct own **out);
+void own_erase(struct tarn_ip *ip, struct own *own);
+/* The same, with what the link has to know of it (dad.c). */
+enum tarn_err own_new(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_prefix *prefix,
+                      bool routed, struct own **out);
+void own_remove(struct tarn_ip *ip, struct own *own, tarn_time now);
 
 /* path.c: how a datagram would go */
 struct path {
@@ -221,7 +288,111 @@ void icmpv4_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_
 void icmpv4_error(struct tarn_ip *ip, const struct tarn_pkt *about, uint8_t type, uint8_t code,
                   uint32_t rest, tarn_time now);
 
+/* ipv6.c, ipv6_out.c */
+enum {
+    IPV6_HEADER_BYTES = 40,
+    IPV6_MTU_MIN = 1280,
+    IPV6_HOP_BY_HOP = 0,
+    IPV6_ROUTING = 43,
+    IPV6_FRAGMENT = 44,
+    IPV6_NONE = 59,
+    IPV6_OPTIONS = 60
+};
+struct ipv6_header {
+    uint8_t tos, next, hops;
+    uint16_t payload;
+    struct tarn_ip_addr src, dst;
+};
+TARN_MUST_USE bool ipv6_parse(struct tarn_span s, struct ipv6_header *h);
+void ipv6_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_link_meta *meta,
+                struct tarn_pkt *pkt, tarn_time now);
+enum tarn_err ipv6_send(struct tarn_ip *ip, const struct tarn_ip_meta *meta, struct tarn_pkt *pkt,
+                        tarn_time now);
+/* Writes the header and sends on the interface: to a group, or to `mac` where it is not NULL, or to
+ * the neighbour `next_hop`. */
+enum tarn_err ipv6_transmit(struct tarn_ip *ip, struct iface *iface,
+                            const struct tarn_ip_addr *next_hop, const uint8_t *mac,
+                            const struct tarn_ip_meta *meta, struct tarn_pkt *pkt, tarn_time now);
+
+/* icmpv6.c */
+enum icmpv6_type {
+    ICMPV6_UNREACHABLE = 1,
+    ICMPV6_TOO_BIG = 2,
+    ICMPV6_TIME_EXCEEDED = 3,
+    ICMPV6_PARAMETER = 4,
+    ICMPV6_ECHO = 128,
+    ICMPV6_ECHO_REPLY = 129,
+    ICMPV6_RS = 133,
+    ICMPV6_RA = 134,
+    ICMPV6_NS = 135,
+    ICMPV6_NA = 136,
+    ICMPV6_REDIRECT = 137
+};
+/* `fragmented`: the packet had a fragment header. */
+void icmpv6_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_meta *meta,
+                  bool fragmented, struct tarn_pkt *pkt, tarn_time now);
+void icmpv6_error(struct tarn_ip *ip, struct iface *iface, const struct tarn_pkt *about,
+                  uint8_t type, uint8_t code, uint32_t rest, tarn_time now);
+/* Puts the checksum into a message that is complete otherwise. */
+void icmpv6_checksum(struct tarn_pkt *pkt, const struct tarn_ip_addr *src,
+                     const struct tarn_ip_addr *dst);
+
+/* ndp.c */
+enum tarn_err ndp_init(struct tarn_ip *ip);
+/* Sends a packet with its IPv6 header to a neighbour. */
+enum tarn_err ndp_output(struct tarn_ip *ip, struct iface *iface,
+                         const struct tarn_ip_addr *next_hop, struct tarn_pkt *pkt, tarn_time now);
+/* What a message said about its sender: `mac` is its link-layer address option. */
+void ndp_learn(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_addr *addr,
+               const uint8_t mac[6], bool is_router, tarn_time now);
+struct na {
+    struct tarn_ip_addr target;
+    bool router, solicited, override, has_mac;
+    uint8_t mac[6];
+};
+void ndp_advertised(struct tarn_ip *ip, struct iface *iface, const struct na *na, tarn_time now);
+void ndp_tick(struct tarn_ip *ip, tarn_time now);
+tarn_time ndp_deadline(const struct tarn_ip *ip);
+
+/* ndp_msg.c */
+void ndp_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_meta *meta,
+               uint8_t type, struct tarn_span body, tarn_time now);
+void ndp_solicit(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_addr *src,
+                 const struct tarn_ip_addr *target, const uint8_t *mac, const uint8_t *nonce,
+                 tarn_time now);
+void ndp_solicit_routers(struct tarn_ip *ip, struct iface *iface, tarn_time now);
+void ndp_announce(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_addr *target,
+                  tarn_time now);
+struct tarn_ip_addr ndp_solicited_node(const struct tarn_ip_addr *addr);
+/* The options of a neighbour discovery message; false where one is malformed. */
+struct ndp_options {
+    bool has_source, has_target, has_nonce;
+    uint8_t source[6], target[6], nonce[6];
+    uint32_t mtu;                 /* 0: none */
+    struct tarn_span prefixes[8]; /* bodies of prefix information options */
+    unsigned prefix_count;
+};
+TARN_MUST_USE bool ndp_options_parse(struct tarn_span s, struct ndp_options *out);
+
+/* dad.c: addresses of our own */
+void dad_start(struct tarn_ip *ip, struct own *own, bool delay, tarn_time now);
+void dad_conflict(struct tarn_ip *ip, struct own *own, tarn_time now);
+void dad_timer(struct tarn_ip *ip, struct own *own, tarn_time now);
+
+/* ra.c */
+void ra_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_addr *router,
+              struct tarn_span body, tarn_time now);
+void ra_expire(struct tarn_ip *ip, struct advertised *a);
+/* slaac.c */
+void slaac_prefix(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_prefix *prefix,
+                  tarn_time preferred, tarn_time valid, tarn_time now);
+enum tarn_err slaac_add(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_addr *prefix,
+                        enum own_origin origin, uint8_t dad_counter, tarn_time preferred_until,
+                        tarn_time valid_until, bool delay, tarn_time now);
+void slaac_timer(struct tarn_ip *ip, struct own *own, tarn_time now);
+
 /* ip.c */
+void ip_unreachable(struct tarn_ip *ip, struct tarn_pkt *pkt, tarn_time now);
 void ip_deliver(struct tarn_ip *ip, struct tarn_ip_upper *upper, const struct tarn_ip_meta *meta,
                 struct tarn_pkt *pkt, tarn_time now);
 void ip_loop(struct tarn_ip *ip, struct tarn_pkt *pkt);

@@ -6,8 +6,9 @@ static void defaults(struct tarn_ip_config *c) {
     c->hops = c->hops ? c->hops : 64;
     l->addrs_max = l->addrs_max ? l->addrs_max : 32;
     l->routes_max = l->routes_max ? l->routes_max : 64;
-    l->groups_max = l->groups_max ? l->groups_max : 32;
+    l->groups_max = l->groups_max ? l->groups_max : 64;
     l->path_mtus_max = l->path_mtus_max ? l->path_mtus_max : 256;
+    l->neighbours_max = l->neighbours_max ? l->neighbours_max : 512;
     l->reass_max = l->reass_max ? l->reass_max : 64;
     l->reass_pieces_max = l->reass_pieces_max ? l->reass_pieces_max : 64;
     l->reass_bytes_max = l->reass_bytes_max ? l->reass_bytes_max : 1u << 20;
@@ -21,19 +22,20 @@ static enum tarn_err lower_send(struct tarn_ip_lower *lower, const struct tarn_i
                                 struct tarn_pkt *pkt, tarn_time now) {
     struct tarn_ip *ip = TARN_CONTAINER_OF(lower, struct tarn_ip, lower);
     ip->now = now;
-    if (tarn_ip_addr_is_v4(&meta->dst))
-        return ipv4_send(ip, meta, pkt, now);
-    tarn_pkt_free(pkt);
-    return TARN_UNSUPPORTED;
+    return tarn_ip_addr_is_v4(&meta->dst) ? ipv4_send(ip, meta, pkt, now)
+                                          : ipv6_send(ip, meta, pkt, now);
 }
 
 static void lower_reject(struct tarn_ip_lower *lower, const struct tarn_ip_meta *meta,
                          struct tarn_pkt *pkt, tarn_time now) {
     struct tarn_ip *ip = TARN_CONTAINER_OF(lower, struct tarn_ip, lower);
-    if (meta->header_len > 0 && meta->cast == TARN_LINK_TO_US) {
+    if (meta->header_len > 0 && meta->cast == TARN_LINK_TO_US && meta->iface < ip->iface_count) {
         /* The header as it came is still there: taken back, not written. */
         (void)tarn_pkt_prepend(pkt, meta->header_len);
-        icmpv4_error(ip, pkt, ICMPV4_UNREACHABLE, 3, 0, now);
+        if (tarn_ip_addr_is_v4(&meta->dst))
+            icmpv4_error(ip, pkt, ICMPV4_UNREACHABLE, 3, 0, now);
+        else
+            icmpv6_error(ip, iface_at(ip, meta->iface), pkt, ICMPV6_UNREACHABLE, 4, 0, now);
     }
     tarn_pkt_free(pkt);
 }
@@ -57,11 +59,14 @@ enum tarn_err tarn_ip_new(const struct tarn_ip_config *config, struct tarn_ip **
     defaults(&ip->config);
     const struct tarn_ip_limits *l = &ip->config.limits;
     if (l->routes_max > 1u << 24 || l->reass_pieces_max > 8192 || l->reass_max > 1u << 16
-        || l->path_mtu_min < 68)
+        || l->path_mtu_min < 68 || l->neighbours_max < 2 || l->neighbours_max > 1u << 24)
         return TARN_INVALID;
     ip->lower.ops = &lower_ops;
     ip->icmp_tokens = l->icmp_errors_a_second;
     tarn_hash_key_init(&ip->key, config->random);
+    tarn_hash_key_init(&ip->stable_key, config->random);
+    if (config->stable_secret)
+        ip->stable_key = *config->stable_secret;
     enum tarn_err err = addr_init(ip);
     if (!err)
         err = routes_init(&ip->routes, config->alloc, l->routes_max);
@@ -69,6 +74,8 @@ enum tarn_err tarn_ip_new(const struct tarn_ip_config *config, struct tarn_ip **
         err = pmtu_init(ip);
     if (!err)
         err = reass_init(ip);
+    if (!err)
+        err = ndp_init(ip);
     if (!err)
         *out = ip;
     return err;
@@ -99,19 +106,28 @@ static void user_input(struct tarn_link_user *user, const struct tarn_link_meta 
 }
 
 /* A packet of ours whose neighbour did not answer: the transport hears of it as it would from a
- * router (RFC 1122 section 2.4). */
-static void user_unreachable(struct tarn_link_user *user, struct tarn_pkt *pkt, tarn_time now) {
-    struct tarn_ip *ip = TARN_CONTAINER_OF(user, struct iface, user)->ip;
-    struct ipv4_header h;
+ * router (RFC 1122 section 2.4, RFC 4861 section 7.2.2). */
+void ip_unreachable(struct tarn_ip *ip, struct tarn_pkt *pkt, tarn_time now) {
+    struct tarn_span packet = tarn_pkt_head(pkt), quoted = TARN_SPAN_EMPTY;
+    struct ipv4_header v4;
+    struct ipv6_header v6;
+    struct tarn_ip_meta meta = {0};
     ip->stats.drops_unresolved++;
-    if (ipv4_parse(tarn_pkt_head(pkt), &h) && (h.frag & 0x1fff) == 0) {
-        struct tarn_ip_upper *upper = TARN_AT(ip->uppers, h.proto);
-        struct tarn_ip_meta meta = {.src = h.src, .dst = h.dst, .proto = h.proto};
-        struct tarn_span quoted = tarn_span_after(tarn_pkt_head(pkt), h.header_bytes);
-        if (upper && upper->ops->error && quoted.len >= 8)
-            upper->ops->error(upper, &meta, TARN_IP_ERROR_UNREACHABLE, 0, quoted, now);
+    if (ipv4_parse(packet, &v4) && (v4.frag & 0x1fff) == 0) {
+        meta = (struct tarn_ip_meta){.src = v4.src, .dst = v4.dst, .proto = v4.proto};
+        quoted = tarn_span_after(packet, v4.header_bytes);
+    } else if (ipv6_parse(packet, &v6)) {
+        meta = (struct tarn_ip_meta){.src = v6.src, .dst = v6.dst, .proto = v6.next};
+        quoted = tarn_span_after(packet, IPV6_HEADER_BYTES);
     }
+    struct tarn_ip_upper *upper = TARN_AT(ip->uppers, meta.proto);
+    if (upper && upper->ops->error && quoted.len >= 8)
+        upper->ops->error(upper, &meta, TARN_IP_ERROR_UNREACHABLE, 0, quoted, now);
     tarn_pkt_free(pkt);
+}
+
+static void user_unreachable(struct tarn_link_user *user, struct tarn_pkt *pkt, tarn_time now) {
+    ip_unreachable(TARN_CONTAINER_OF(user, struct iface, user)->ip, pkt, now);
 }
 
 static const struct tarn_link_user_ops user_ops = {
@@ -154,12 +170,15 @@ void tarn_ip_input(struct tarn_ip *ip, unsigned iface_index, const struct tarn_l
     TARN_ASSERT(iface);
     ip->now = now;
     ip->stats.in++;
-    if (head.len > 0 && tarn_span_at(head, 0) >> 4 == 4) {
+    unsigned version = head.len > 0 ? tarn_span_at(head, 0) >> 4 : 0;
+    if (version == 4) {
         ipv4_input(ip, iface, meta ? meta : &to_us, pkt, now);
-        return;
+    } else if (version == 6) {
+        ipv6_input(ip, iface, meta ? meta : &to_us, pkt, now);
+    } else {
+        ip->stats.drops_header++;
+        tarn_pkt_free(pkt);
     }
-    ip->stats.drops_header++;
-    tarn_pkt_free(pkt);
 }
 
 void ip_deliver(struct tarn_ip *ip, struct tarn_ip_upper *upper, const struct tarn_ip_meta *meta,
@@ -195,8 +214,10 @@ static struct tarn_pkt *linear(struct tarn_ip *ip, struct tarn_pkt *pkt) {
 static void run_loop(struct tarn_ip *ip, tarn_time now) {
     for (uint32_t n = ip->loop.count; n > 0; n--) {
         struct tarn_pkt *pkt = linear(ip, tarn_pkt_queue_pop(&ip->loop));
-        if (pkt)
+        if (pkt && tarn_span_at(tarn_pkt_head(pkt), 0) >> 4 == 4)
             ipv4_input(ip, NULL, NULL, pkt, now);
+        else if (pkt)
+            ipv6_input(ip, NULL, NULL, pkt, now);
     }
 }
 
@@ -204,10 +225,11 @@ void tarn_ip_tick(struct tarn_ip *ip, tarn_time now) {
     ip->now = now;
     run_loop(ip, now);
     reass_tick(ip, now);
+    ndp_tick(ip, now);
 }
 
 tarn_time tarn_ip_deadline(const struct tarn_ip *ip) {
-    return ip->loop.count > 0 ? 0 : tarn_timers_next(&ip->timers);
+    return ip->loop.count > 0 ? 0 : TARN_MIN(tarn_timers_next(&ip->timers), ndp_deadline(ip));
 }
 
 /* -- the rest -- */
@@ -265,4 +287,5 @@ void tarn_ip_stats(const struct tarn_ip *ip, struct tarn_ip_stats *out) {
     out->addrs = ip->owns.live;
     out->routes = ip->routes.pool.live;
     out->path_mtus = ip->path_mtus.pool.live;
+    out->neighbours = ip->ndp.neighs.live;
 }

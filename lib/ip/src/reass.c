@@ -228,6 +228,9 @@ void reass_tick(struct tarn_ip *ip, tarn_time now) {
             (void)tarn_pkt_prepend(d->first->pkt, d->header_bytes);
             if (tarn_ip_addr_is_v4(&d->key.src))
                 icmpv4_error(ip, d->first->pkt, ICMPV4_TIME_EXCEEDED, 1, 0, now);
+            else
+                icmpv6_error(ip, iface_at(ip, d->key.iface), d->first->pkt, ICMPV6_TIME_EXCEEDED, 1,
+                             0, now);
         }
         forget(ip, d);
     }

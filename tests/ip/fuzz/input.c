@@ -1,16 +1,41 @@
 /* SPDX-License-Identifier: ISC */
 /* Several IP packets and jumps of time. Each is a length whose top bits say how far time jumps and
- * whether the checksum of an IPv4 header is put right, then the bytes. */
-#include "../world.h"
+ * whether the checksums of an IPv4 header and of ICMPv6 are put right, then the bytes. */
+#include "../v6.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void put_checksums_right(uint8_t *p, size_t n) {
+    size_t hl = n >= 20 ? (p[0] & 15u) * 4u : 0;
+    if (n >= 44 && p[0] >> 4 == 6 && p[6] == 58 && get16(p + 4) >= 4 && get16(p + 4) <= n - 40) {
+        uint8_t buf[0x900] = {0};
+        size_t len = get16(p + 4);
+        memcpy(buf, p + 8, 32);
+        put16(buf + 34, len);
+        buf[39] = 58;
+        put16(p + 42, 0);
+        memcpy(buf + 40, p + 40, len);
+        put16(p + 42, slow_csum(buf, 40 + len));
+    } else if (hl >= 20 && hl <= n && p[0] >> 4 == 4) {
+        put16(p + 10, 0);
+        put16(p + 10, slow_csum(p, hl));
+    }
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct world w;
     struct tarn_span in = tarn_span_of(data, size), bytes;
     uint16_t len;
-    world_init(&w, (struct tarn_ip_limits){
-                       .reass_max = 4, .reass_pieces_max = 8, .path_mtus_max = 4, .loop_max = 8});
+    world_init(&w, (struct tarn_ip_limits){.reass_max = 4,
+                                           .reass_pieces_max = 8,
+                                           .path_mtus_max = 4,
+                                           .loop_max = 8,
+                                           .neighbours_max = 8});
+    struct tarn_ip_prefix ours = {a6(US6), 64};
+    w.link[0].link.has_mac = true;
+    if (tarn_ip_ipv6_start(w.ip, 0, TARN_IP_IPV6_SLAAC | TARN_IP_IPV6_TEMPORARY, w.now)
+        || tarn_ip_addr_add(w.ip, 0, &ours, size & 2, w.now))
+        abort();
     w.reject = size & 1;
     while (tarn_span_u16be(&in, &len)) {
         uint8_t buf[0x800];
@@ -18,11 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (!tarn_span_take(&in, TARN_MIN((size_t)(len & 0x7ff), in.len), &bytes))
             abort();
         memcpy(buf, bytes.ptr, bytes.len);
-        size_t hl = bytes.len >= 20 ? (buf[0] & 15u) * 4u : 0;
-        if (!(len & 0x8000) && hl >= 20 && hl <= bytes.len) {
-            put16(buf + 10, 0);
-            put16(buf + 10, slow_csum(buf, hl));
-        }
+        if (!(len & 0x8000))
+            put_checksums_right(buf, bytes.len);
         struct tarn_link_meta meta = {.cast = len >> 11 & 1 ? TARN_LINK_TO_ALL : TARN_LINK_TO_US};
         tarn_ip_input(w.ip, 0, &meta, raw(&w, buf, bytes.len), w.now);
         tick(&w, 0);
@@ -30,7 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     tick(&w, TARN_SEC(61));
     tick(&w, 0);
-    if (stats(&w).reass != 0 || stats(&w).reass_bytes != 0 || !world_end(&w))
+    if (stats(&w).reass != 0 || stats(&w).reass_bytes != 0 || stats(&w).neighbours > 8
+        || !world_end(&w))
         abort();
     return 0;
 }

@@ -18,7 +18,8 @@
  * (RFC 5722, in both families), an address is only spoken to through its own interface (RFC 1122
  * section 3.3.4.2, the strong model), martian addresses are dropped.
  *
- * Source: RFC 791, 792, 815, 1122, 1191, 6864 (IPv4); RFC 8200, 4443 (IPv6).
+ * Source: RFC 791, 792, 815, 1122, 1191, 6864 (IPv4); RFC 8200, 4443, 8201 (IPv6); RFC 4861, 4862,
+ * 6980, 7217, 7527, 8981 (neighbours and addresses); RFC 6724 (source selection).
  */
 #ifndef TARN_IP_H
 #define TARN_IP_H
@@ -26,6 +27,7 @@
 #include <tarn/alloc.h>
 #include <tarn/env.h>
 #include <tarn/err.h>
+#include <tarn/hash.h>
 #include <tarn/ip_lower.h>
 #include <tarn/link.h>
 #include <tarn/task.h>
@@ -34,7 +36,8 @@
 struct tarn_ip_limits {
     uint32_t addrs_max;            /* own addresses of all interfaces [32] */
     uint32_t routes_max;           /* those of own prefixes included [64] */
-    uint32_t groups_max;           /* multicast groups joined [32] */
+    uint32_t groups_max;           /* multicast groups joined, one for each IPv6 address too [64] */
+    uint32_t neighbours_max;       /* IPv6 neighbours remembered (IPv4's are the link's) [512] */
     uint32_t path_mtus_max;        /* destinations with a path MTU of their own [256] */
     uint32_t reass_max;            /* datagrams being put together [64] */
     uint32_t reass_pieces_max;     /* fragments kept of one datagram [64] */
@@ -51,6 +54,9 @@ struct tarn_ip_config {
     struct tarn_pkt_pool *pkts;
     struct tarn_tasks *tasks; /* for watches; NULL where there are none */
     uint8_t hops;             /* the default TTL and hop limit [64] */
+    /* What stable addresses are made with (RFC 7217): kept over restarts, so are they. NULL:
+     * random. */
+    const struct tarn_hash_key *stable_secret;
     struct tarn_ip_limits limits;
 };
 
@@ -105,6 +111,21 @@ enum tarn_ip_addr_state tarn_ip_addr_state(const struct tarn_ip *ip, unsigned if
 bool tarn_ip_addr_next(const struct tarn_ip *ip, unsigned iface, uint32_t *cursor,
                        struct tarn_ip_prefix *prefix, enum tarn_ip_addr_state *state);
 
+/* -- IPv6 ---------------------------------------------------------------------------------------
+ */
+
+enum tarn_ip_ipv6_flags {
+    TARN_IP_IPV6_SLAAC = 1 << 0,     /* follow router advertisements: prefixes, routers, MTU */
+    TARN_IP_IPV6_TEMPORARY = 1 << 1, /* and have temporary addresses too (RFC 8981) */
+};
+/* Starts IPv6 on an interface: neighbour discovery (RFC 4861) and a link-local address. Adding an
+ * IPv6 address does so too, without flags; later flags are not looked at. TARN_INVALID: an MTU
+ * under 1280 (RFC 8200 section 5). */
+TARN_MUST_USE enum tarn_err tarn_ip_ipv6_start(struct tarn_ip *ip, unsigned iface, unsigned flags,
+                                               tarn_time now);
+/* The flags of the last router advertisement: 0x80 addresses by DHCPv6, 0x40 other things by it. */
+unsigned tarn_ip_ra_flags(const struct tarn_ip *ip, unsigned iface);
+
 /* A task that is posted whenever an address changes its state, comes or goes. */
 struct tarn_ip_watch {
     struct tarn_task task;
@@ -151,7 +172,7 @@ struct tarn_ip_stats {
     uint64_t drops_link;       /* refused below: full, or the neighbour is known not to answer */
     uint64_t drops_unresolved; /* the neighbour did not answer */
     uint64_t path_mtu_changes;
-    uint32_t reass, reass_bytes, addrs, routes, path_mtus; /* now */
+    uint32_t reass, reass_bytes, addrs, routes, path_mtus, neighbours; /* now */
 };
 void tarn_ip_stats(const struct tarn_ip *ip, struct tarn_ip_stats *out);
 
