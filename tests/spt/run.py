@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 TENDER, SOURCE, WORK = sys.argv[1:4]
 UPSTREAM = os.environ.get("TARN_SOLO5_SPT") or shutil.which("solo5-spt")
@@ -51,7 +52,8 @@ def expect(got, status, *texts):
 
 
 def image(name):
-    return f"{WORK}/examples/bin/hello" if name == "hello" else f"{WORK}/tests/spt/guests/spt-{name}"
+    example = name in ("hello", "website")
+    return f"{WORK}/examples/bin/{name}" if example else f"{WORK}/tests/spt/guests/spt-{name}"
 
 
 def upstream():
@@ -85,7 +87,7 @@ def images_build(folder):
                         f"{SOURCE}/platform/spt/spt.ini", "-Dtarget=spt"], check=True, stdout=log,
                        stderr=log, env={k: v for k, v in os.environ.items() if k != "CFLAGS"})
     wanted = [os.path.relpath(image(name), WORK) for name in
-              ("hello", "answer", "crash", "disk", "echo", "env", "syscall")]
+              ("hello", "website", "answer", "crash", "disk", "echo", "env", "syscall")]
     subprocess.run(["ninja", "-j2", "-C", WORK, *wanted], check=True, stdout=log, stderr=log)
 
 
@@ -415,8 +417,9 @@ def make_tap(name, address="10.0.0.1/24", mtu=1500):
 
 class EchoGuest:
     def __init__(self, *options, tender=None):
-        make_tap("tarn0")
-        ip("neigh", "add", ADDRESS, "lladdr", MAC, "dev", "tarn0")
+        if not os.path.exists("/proc/sys/net/ipv4/conf/tarn0"):
+            make_tap("tarn0")
+        ip("neigh", "replace", ADDRESS, "lladdr", MAC, "dev", "tarn0")
         self.guest = subprocess.Popen([tender or TENDER, *options, "--net:service=tarn0",
                                        f"--net-mac:service={MAC}", image("echo")],
                                       stdout=subprocess.PIPE)
@@ -487,6 +490,43 @@ def tap_small(folder):
         guest.same(os.urandom(size))
     assert guest.same(os.urandom(10000), segment=1000) == 10
     guest.stop()
+
+
+@part
+def tap_again(folder):
+    """a tap that had offloads has none for the next who cannot use them"""
+    for mem in (32, 2, 32):
+        guest = EchoGuest(f"--mem={mem}")
+        guest.same(os.urandom(1000))
+        guest.stop()
+
+
+def website(*tender):
+    make_tap("tarn0")
+    guest = subprocess.Popen([*tender, "--net:service=tarn0", "--", image("website"),
+                              f"--ipv4={ADDRESS}/24", "--port=80"], stdout=subprocess.PIPE)
+    assert b"80" in guest.stdout.readline()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    site = f"{SOURCE}/examples/website/site"
+    for path, file in (("", "index.html"), ("style.css", "style.css"), ("favicon.svg", "favicon.svg")):
+        for _ in range(5):
+            got = opener.open(f"http://{ADDRESS}/{path}", timeout=10).read()
+            assert got == open(f"{site}/{file}", "rb").read(), path
+    assert guest.poll() is None
+    guest.terminate()
+    assert guest.wait(10) == -15
+
+
+@part
+def tap_website(folder):
+    """the website serves its pages to the kernel's TCP, with 16 MB"""
+    website(TENDER, "--mem=16")
+
+
+@part
+def tap_website_upstream(folder):
+    """the same image under upstream's tender"""
+    website(UPSTREAM, "--mem=16")
 
 
 @part
@@ -586,6 +626,7 @@ def help_and_version(folder):
     """--help and --version answer and end well"""
     expect(run("--help", mem=None), 0, "usage: tarn-spt", "--mem=MB")
     expect(run("--version", mem=None), 0, "spt ABI 2")
+    expect(run(image("syscall"), "--help"), 0, "--nr=")
 
 
 @check

@@ -88,6 +88,10 @@ static int tap_open(const char *tap, int more_flags) {
     strncpy(ifr.ifr_name, tap, IFNAMSIZ - 1);
     if (ioctl(fd, TUNSETIFF, &ifr) != 0)
         tap_refuse(tap, errno);
+    /* A tap keeps the offloads of whoever had it before: frames without headers would come
+     * unsummed. */
+    if (ioctl(fd, TUNSETOFFLOAD, 0ul) != 0)
+        die("cannot reset the offloads of %s: %s", tap, strerror(errno));
     return fd;
 }
 
@@ -227,6 +231,10 @@ void attach_finish(struct tender *t) {
         if (e->type != SPT_ENTRY_NET && e->type != SPT_ENTRY_BLK)
             die("%s wants a device '%s' of a kind that this tender does not have", t->image_path,
                 e->name);
+        if (!e->attached && t->helping) {
+            e->host.fd = -1; /* which every call refuses */
+            continue;
+        }
         if (!e->attached)
             die("%s wants a %s device: attach it with --%s:%s=%s", t->image_path,
                 type_name(e->type), e->type == SPT_ENTRY_NET ? "net" : "block", e->name,

@@ -218,6 +218,7 @@ int main(int argc, char **argv) {
     if (wrong)
         die("%s: %s", t.image_path, wrong);
     take_options(&t, options, image);
+    t.helping = t.image.asks && image[1] && strcmp(image[1], "--help") == 0 && !image[2];
     attach_finish(&t);
     capture_start(&t);
     memory_map(&t, &file.source);

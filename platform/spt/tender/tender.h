@@ -13,6 +13,7 @@ struct tender {
     uint32_t granted;                 /* enum spt_feature */
     uint32_t device[SPT_ENTRIES_MAX]; /* as in struct spt_grant */
     const char *tap[SPT_ENTRIES_MAX]; /* the interface's name; NULL: not a tap, or not by name */
+    bool helping; /* the program is asked for --help alone, which needs no devices */
     int epollfd, timerfd;
     const char *pcap_path; /* NULL: no capture */
 };
