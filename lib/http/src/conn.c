@@ -105,7 +105,7 @@ static void conn_end(struct conn *c) {
     server_free_conn(c);
 }
 
-void conn_close(struct conn *c) {
+static void conn_close(struct conn *c) {
     tarn_flow_close(c->flow);
     conn_end(c);
 }

@@ -97,7 +97,6 @@ void conn_expire(struct conn *c);
 void conn_lose(struct conn *c);
 /* When the connection can do nothing but wait for a next request. */
 bool conn_is_idle(const struct conn *c);
-void conn_close(struct conn *c);
 
 static inline bool out_is_empty(const struct out *out) {
     return out->copied.len == out->copied_sent && out->piece.len == 0;
@@ -108,7 +107,6 @@ void out_lend(struct out *out, struct tarn_span piece, struct tarn_lease *lease)
 void out_drop(struct out *out);
 /* An error of the server's own, outside of an exchange too: closes the connection after. */
 void respond_error(struct conn *c, uint16_t status);
-void respond_continue(struct conn *c);
 /* The end of a chunked stream, when nothing lent is before it any more. */
 void respond_last_chunk(struct conn *c);
 

@@ -244,7 +244,7 @@ void respond_last_chunk(struct conn *c) {
     TARN_ASSERT(tarn_writer_ok(&c->out.copied));
 }
 
-void respond_continue(struct conn *c) {
+static void respond_continue(struct conn *c) {
     tarn_writer_span_put(&c->out.copied, continue_line);
     c->continue_wanted = false;
 }

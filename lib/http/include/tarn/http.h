@@ -69,7 +69,8 @@ struct tarn_http_limits {
     tarn_time send_ns;          /* without progress while there is something to send */
     tarn_time linger_ns;        /* between the last byte sent and closing */
 };
-/* 128 connections, heads of 8 KiB, bodies of 1 MiB; 60 s idle, 10 s for a head. */
+/* 128 connections, targets of 8000 bytes in heads of 10 KiB, bodies of 1 MiB; 60 s idle, 10 s for a
+ * head. */
 extern const struct tarn_http_limits tarn_http_limits_default;
 
 struct tarn_http_server_config {
