@@ -2,11 +2,20 @@
 # SPDX-License-Identifier: ISC
 """TCP over a lossy path, in virtual time, beside the figures published for smoltcp and lwIP."""
 import os
+import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'tools'))
-import common
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.dont_write_bytecode = True
+from tools.common import build_dir, configure, quietly  # noqa: E402
 
-common.configure('unix')
-common.quietly('build tcp-loss', ['ninja', '-C', common.build_dir('unix'), 'bench/tcp-loss'])
-common.run([os.path.join(common.build_dir('unix'), 'bench', 'tcp-loss')] + sys.argv[1:])
+
+def main():
+    configure('unix')
+    quietly('build tcp-loss', ['ninja', '-C', build_dir('unix'), 'bench/tcp-loss'])
+    program = os.path.join(build_dir('unix'), 'bench', 'tcp-loss')
+    sys.exit(subprocess.run([program] + sys.argv[1:]).returncode)
+
+
+if __name__ == '__main__':
+    main()
