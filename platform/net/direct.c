@@ -6,10 +6,15 @@
 
 #include "platform.h"
 
-TARN_KEY_PREFIX(ipv4, "IPv4 address of the network device, with the length of its network");
+TARN_KEY_STR(
+    ipv4, NULL,
+    "IPv4 address of the network device with the length of its network, as 10.0.0.2/24, or "
+    "\"dhcp\": whatever a server gives");
 TARN_KEY_ADDR(ipv4_gateway,
               "IPv4 address of the router; without it, the own network is all there is");
-TARN_KEY_BOOL(dhcp, "get the IPv4 address and router by DHCP instead");
+
+/* How long a program waits for its first address before it goes on without one. */
+#define LEASE_WAIT TARN_SEC(30)
 
 /* Packet memory behind each connection that may be open: most are idle. */
 #define BYTES_A_CONNECTION ((size_t)16 << 10)
@@ -17,6 +22,8 @@ TARN_KEY_BOOL(dhcp, "get the IPv4 address and router by DHCP instead");
 struct direct {
     struct tarn_poller poller;
     struct tarn_stack *stack;
+    struct tarn_ip_watch watch;
+    struct tarn_waiter *waiter; /* of who waits for a lease */
 };
 
 static void direct_poll(struct tarn_poller *p, tarn_time now, uint64_t ready) {
@@ -63,16 +70,16 @@ static void divide(struct tarn_stack_config *config) {
 
 /* What is wrong with the keys, or NULL. */
 static const char *read_keys(struct tarn_env *env, struct tarn_stack_config *config) {
-    bool given = tarn_key_prefix(env, &ipv4, &config->ipv4);
-    config->ipv4_dhcp = tarn_key_bool(env, &dhcp);
+    struct tarn_span address = tarn_key_str(env, &ipv4);
+    bool router = tarn_key_addr(env, &ipv4_gateway, &config->ipv4_gateway);
+    config->ipv4_dhcp = tarn_span_equal(address, TARN_SPAN_LIT("dhcp"));
     if (config->ipv4_dhcp)
-        return given ? "give --ipv4 or --dhcp, not both" : NULL;
-    if (!given)
-        return "needs an address: --ipv4=10.0.0.2/24, or --dhcp";
-    if (!tarn_ip_addr_is_v4(&config->ipv4.addr))
-        return "--ipv4 takes an IPv4 address: --ipv4=10.0.0.2/24";
-    if (tarn_key_addr(env, &ipv4_gateway, &config->ipv4_gateway)
-        && !tarn_ip_prefix_contains(&config->ipv4, &config->ipv4_gateway))
+        return router ? "the router comes by DHCP too: give no --ipv4-gateway" : NULL;
+    if (address.len == 0)
+        return "needs an address: --ipv4=10.0.0.2/24, or --ipv4=dhcp";
+    if (!tarn_ip_prefix_parse(address, &config->ipv4) || !tarn_ip_addr_is_v4(&config->ipv4.addr))
+        return "--ipv4 takes an IPv4 address, or dhcp: --ipv4=10.0.0.2/24";
+    if (router && !tarn_ip_prefix_contains(&config->ipv4, &config->ipv4_gateway))
         return "--ipv4-gateway is not in the network of --ipv4: a router has to be a neighbour";
     return NULL;
 }
@@ -102,6 +109,37 @@ static enum tarn_err direct_new(struct tarn_env *env, const char *name, struct d
     return err;
 }
 
+static void wake(struct tarn_task *task) {
+    struct direct *d = TARN_CONTAINER_OF(task, struct direct, watch.task);
+    if (d->waiter)
+        d->waiter->ops->wake(d->waiter);
+}
+
+/* A program's first connection is not to fail for want of an address. Later changes of the lease
+ * are between the stack and the server. */
+static void wait_for_lease(struct tarn_env *env, const char *name, struct direct *d) {
+    tarn_time end = tarn_time_after(tarn_now(env), LEASE_WAIT);
+    const struct tarn_dhcp_lease *lease;
+    d->watch.task.run = wake;
+    tarn_ip_watch_add(tarn_stack_ip(d->stack), &d->watch);
+    d->waiter = tarn_env_waiter(env);
+    while (!(lease = tarn_stack_lease(d->stack)) && tarn_now(env) < end)
+        (void)!d->waiter->ops->wait(d->waiter, end);
+    d->waiter = NULL;
+    if (!lease) {
+        say(env, name, "no DHCP server has answered yet; going on without an address");
+        return;
+    }
+    char text[80];
+    struct tarn_writer w = TARN_WRITER_ARRAY(text);
+    tarn_writer_ip_addr(&w, &lease->addr.addr);
+    tarn_writer_u8(&w, '/');
+    tarn_writer_dec(&w, lease->addr.bits);
+    tarn_writer_str(&w, " by DHCP");
+    tarn_writer_u8(&w, 0);
+    say(env, name, text);
+}
+
 enum tarn_err tarn_env_net(struct tarn_env *env, const struct tarn_device *device,
                            struct tarn_net **out) {
     TARN_ASSERT(device->type == TARN_DEVICE_NET);
@@ -114,6 +152,8 @@ enum tarn_err tarn_env_net(struct tarn_env *env, const struct tarn_device *devic
     d->poller = (struct tarn_poller){
         .poll = direct_poll, .flush = direct_flush, .deadline = direct_deadline};
     tarn_env_add_poller(env, &d->poller);
+    if (tarn_span_equal(tarn_key_str(env, &ipv4), TARN_SPAN_LIT("dhcp")))
+        wait_for_lease(env, device->name, d);
     *out = tarn_stack_net(d->stack);
     return TARN_OK;
 }

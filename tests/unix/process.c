@@ -84,7 +84,7 @@ Test(process, what_is_wrong_with_a_network_device_is_said) {
 Test(process, the_address_is_checked) {
     ends_with("--act=serve --net:service=@0", 1, "service: needs an address: --ipv4=");
     ends_with("--act=serve --net:service=@0 --ipv4=::1/64", 1, "--ipv4 takes an IPv4 address");
-    ends_with("--act=serve --net:service=@0 --ipv4=10.0.0.2/24 --dhcp", 1, "not both");
+    ends_with("--act=serve --net:service=@0 --ipv4=dhcp --ipv4-gateway=10.0.0.1", 1, "DHCP too");
     ends_with("--act=serve --net:service=@0 --ipv4=10.0.0.2/24 --ipv4-gateway=10.0.1.1", 1,
               "--ipv4-gateway is not in the network of --ipv4");
     ends_with("--act=serve --ipv4=10.0.0.2/24", 1, "network device service is not attached");

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: ISC
+"""Network namespaces, taps in them, and programs around them, for one test; all gone at its end."""
+import fcntl
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+SKIPPED = 77
+TUNSETIFF = 0x400454CA
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
+
+
+def skip(why):
+    print("skipped:", why)
+    sys.exit(SKIPPED)
+
+
+def want(*programs):
+    for program in programs:
+        if not shutil.which(program):
+            skip(f"{program} is not installed")
+    if os.geteuid() != 0 or not os.access("/dev/net/tun", os.W_OK):
+        skip("network namespaces and taps need root, and /dev/net/tun")
+
+
+class Lab:
+    def __init__(self, name):
+        self.name, self.spaces, self.children = f"tarn-{name}-{os.getpid()}", [], []
+        self.dir = tempfile.mkdtemp(prefix=self.name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for child in reversed(self.children):
+            if child.poll() is None:
+                child.terminate()
+        for child in reversed(self.children):
+            try:
+                child.wait(5)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        for space in self.spaces:
+            subprocess.run(["ip", "netns", "del", space], check=False)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def write(self, name, text, mode=0o644):
+        with open(self.path(name), "w") as f:
+            f.write(text)
+        os.chmod(self.path(name), mode)
+        return self.path(name)
+
+    def space(self, name):
+        space = f"{self.name}-{name}"
+        if subprocess.run(["ip", "netns", "add", space], check=False).returncode != 0:
+            skip("no network namespace can be made here")
+        self.spaces.append(space)
+        self.run(space, "ip", "link", "set", "lo", "up")
+        return space
+
+    def tap(self, space, name):
+        """A tap whose kernel end is in the namespace; answers the other end's descriptor."""
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                libc_setns(space)
+                tun = os.open("/dev/net/tun", os.O_RDWR)
+                flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR
+                fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
+                socket.send_fds(theirs, [b"x"], [tun])
+            finally:
+                os._exit(0)
+        theirs.close()
+        _, fds, _, _ = socket.recv_fds(ours, 1, 1)
+        os.waitpid(pid, 0)
+        ours.close()
+        if not fds:
+            skip("no tap can be made here")
+        self.run(space, "ip", "link", "set", name, "up")
+        return fds[0]
+
+    def run(self, space, *command, check=True, timeout=60):
+        done = subprocess.run(["ip", "netns", "exec", space, *command], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{' '.join(command)}: {done.returncode}\n{done.stdout}")
+        return done
+
+    def spawn(self, space, *command, fds=(), log="log"):
+        if space:
+            command = ("ip", "netns", "exec", space, *command)
+        with open(self.path(log), "w") as out:
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                     pass_fds=fds)
+        self.children.append(child)
+        return child
+
+    def log(self, name):
+        with open(self.path(name)) as f:
+            return f.read()
+
+    def wait_for(self, what, log, child=None, seconds=40):
+        end = time.monotonic() + seconds
+        while what not in self.log(log):
+            if time.monotonic() > end or (child and child.poll() is not None):
+                raise AssertionError(f"no '{what}' in {log}:\n{self.log(log)}")
+            time.sleep(0.05)
+
+    def check_capture(self, name):
+        """No packet of ours is malformed in the eyes of tshark, where it is installed."""
+        if not shutil.which("tshark"):
+            return "not checked: no tshark"
+        bad = "_ws.malformed || ip.checksum_bad.expert || udp.checksum.bad || tcp.checksum_bad.expert"
+        done = subprocess.run(["tshark", "-r", self.path(name), "-Y", bad], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+        assert done.stdout.strip() == "", done.stdout
+        return "checked by tshark"
+
+
+def libc_setns(space):
+    import ctypes
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = os.open(f"/run/netns/{space}", os.O_RDONLY)
+    if libc.setns(fd, 0x40000000) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+    os.close(fd)
