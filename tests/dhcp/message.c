@@ -55,6 +55,11 @@ Test(rfc2131_2, every_truncation_is_refused_or_whole) {
         cr_assert_eq(ok, boundary, "%zu", i); /* an end that is missing is forgiven */
         free(exact);
     }
+    for (size_t i = 1; i <= 2; i++) { /* neither another link's addresses nor of another length */
+        buf[i] ^= 1;
+        cr_assert(!tarn_dhcp_parse(tarn_span_of(buf, n), &m));
+        buf[i] ^= 1;
+    }
     buf[236] ^= 1;
     cr_assert(!tarn_dhcp_parse(tarn_span_of(buf, n), &m), "the magic cookie");
 }

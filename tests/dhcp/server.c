@@ -108,6 +108,16 @@ Test(authoritative, a_restarted_server_knows_its_clients_again) {
     cr_assert_eq(reply.type, TARN_DHCP_NAK);
 }
 
+Test(authoritative, a_client_that_moves_leaves_its_old_address) {
+    start((struct tarn_dhcp_server_config){.authoritative = true});
+    cr_assert(ask(TARN_DHCP_REQUEST, 9, 0x0a000068, TARN_SPAN_EMPTY, 0));
+    cr_assert(ask(TARN_DHCP_REQUEST, 9, 0x0a000069, TARN_SPAN_EMPTY, 0));
+    cr_assert(reply.type == TARN_DHCP_ACK && last_byte() == 0x69);
+    cr_assert_eq(tarn_dhcp_server_in_use(s), 1);
+    cr_assert(ask(TARN_DHCP_REQUEST, 8, 0x0a000068, TARN_SPAN_EMPTY, 0));
+    cr_assert_eq(reply.type, TARN_DHCP_ACK, "another may have it");
+}
+
 Test(decline, leaves_the_address_alone) {
     start((struct tarn_dhcp_server_config){0});
     cr_assert(discover(1, 0) && last_byte() == 100);

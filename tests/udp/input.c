@@ -154,6 +154,14 @@ Test(rfc768, bytes_behind_the_length_are_ignored) {
     bench_free(b);
 }
 
+Test(rfc768, port_zero_is_nobodys) {
+    struct bench *b = bench_new(NULL);
+    bench_arrive(b, US4, 0, "hello");
+    cr_assert_eq(tarn_udp_stats(b->udp)->rx_malformed, 1);
+    cr_assert_eq(b->rejected, 0);
+    bench_free(b);
+}
+
 Test(rfc768, shorter_than_a_header_is_malformed) {
     struct bench *b = bench_new(NULL);
     struct tarn_ip_meta meta = meta4();

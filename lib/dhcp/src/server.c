@@ -155,6 +155,7 @@ static void give_to(struct tarn_dhcp_server *s, struct slot *slot, struct tarn_s
     tarn_map_insert(&s->by_client, &slot->by_client, tarn_hash(&s->key, id));
 }
 
+/* What is DECLINED, or our own, has nobody's identifier. */
 static bool is_for(const struct slot *slot, struct tarn_span id) {
     return slot->use == FREE || tarn_span_equal(tarn_span_of(slot->id, slot->id_len), id);
 }
@@ -292,7 +293,7 @@ static bool on_request(struct tarn_dhcp_server *s, const struct exchange *x) {
         s->stats.ignored++; /* "MUST remain silent" about what it has no record of */
         return false;
     }
-    if (slot && slot->use != DECLINED && is_for(slot, x->id) && (named || s->config.authoritative))
+    if (slot && is_for(slot, x->id) && (named || s->config.authoritative))
         return grant(s, x, slot);
     return reply(s, x, TARN_DHCP_NAK, NULL);
 }
