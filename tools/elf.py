@@ -62,15 +62,31 @@ class Image:
         return self.string(self.offset(target)) if target else None
 
     def devices(self):
+        """(name, type) of each: in a program's own section, or in the note made from it."""
+        abi, manifest = self.solo5()
+        if abi:
+            yield from manifest
+            return
         s = self.sections.get('tarn_devices')
         for off in range(s[4], s[4] + s[5], 104) if s else []:
             kind, = struct.unpack_from('<I', self.data, off + 68)
             yield self.string(off), DEVICE_TYPES.get(kind, f'type {kind}')
 
+    def symbol(self, name):
+        """The address of a symbol, or None."""
+        table, names = self.sections.get('.symtab'), self.sections.get('.strtab')
+        for at in range(0, table[5] if table and names else 0, 24):
+            where, = struct.unpack_from('<I', self.data, table[4] + at)
+            if self.string(names[4] + where) == name:
+                return struct.unpack_from('<Q', self.data, table[4] + at + 8)[0]
+        return None
+
     def keys(self):
+        """A freestanding image has them among its constants, between two symbols."""
         s = self.sections.get('tarn_keys')
-        for i in range(0, s[5] if s else 0, KEY_BYTES):
-            at = s[3] + i
+        first = s[3] if s else self.symbol('__start_tarn_keys')
+        last = s[3] + s[5] if s else self.symbol('__stop_tarn_keys')
+        for at in range(first or 0, last or 0, KEY_BYTES):
             name, text, fallback = (self.text_at(at + 8 * k) for k in range(3))
             kind, = struct.unpack_from('<I', self.data, self.offset(at + 24))
             yield name.replace('_', '-'), KEY_TYPES.get(kind, '?'), fallback, text
@@ -105,7 +121,7 @@ class Image:
 def describe(path):
     image = Image(path)
     try:
-        abi, manifest = image.solo5()
+        abi, _ = image.solo5()
         devices, keys = list(image.devices()), list(image.keys())
     except (struct.error, ValueError, IndexError):
         raise Problem(f'{path} is damaged: its manifest points outside the file')
@@ -114,12 +130,12 @@ def describe(path):
         lines.append(f'  a Solo5 {abi[0]} image, ABI version {abi[1]}')
     elif image.type in (2, 3):
         lines.append('  an ordinary program of this machine (target unix)')
-    for name, kind in manifest or devices:
+    for name, kind in devices:
         lines.append(f'  device  {name} ({kind})')
     for name, kind, fallback, text in keys:
         shown = f'--{name}' if kind == 'flag' else f'--{name}={kind}'
         default = f' (default {fallback})' if fallback else ''
         lines.append(f'  key     {shown:28} {text}{default}')
-    if not devices and not manifest:
+    if not devices:
         lines.append('  no devices')
     return '\n'.join(lines)

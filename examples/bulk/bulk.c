@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* A source and a sink of bytes, to measure a network with (bench/bulk.py). A client whose first byte is
- * 'd' gets zeroes for as long as it stays; what any other sends is thrown away up to its end, and then
- * answered with ours. */
+/* A source and a sink of bytes, to measure a network with (bench/bulk.py). A client whose first
+ * byte is 'd' gets zeroes for as long as it stays; what any other sends is thrown away up to its
+ * end, and then answered with ours. */
 #include <tarn/app.h>
 
 TARN_NET(service);

@@ -19,8 +19,8 @@ struct tarn_program {
 struct tarn_program tarn_program_linked(void);
 
 /* Parses the command line ("--port=80 --ipv4=10.0.0.2/24"; quotes group), runs main as the first
- * fiber and the loop until main returns, and answers with the exit status. Bad keys, --help: said on
- * the console, status 64 and 0. */
+ * fiber and the loop until main returns, and answers with the exit status. Bad keys, --help: said
+ * on the console, status 64 and 0. */
 int tarn_runtime_run(const struct tarn_program *program, struct tarn_span cmdline);
 
 #endif

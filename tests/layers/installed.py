@@ -44,12 +44,17 @@ def use(cc, code, flags, tmp):
     path = os.path.join(tmp, 'program.c')
     with open(path, 'w') as f:
         f.write(code)
-    has_main = re.search(r'\bmain\s*\(', lint.strip_comments(code))
-    if not has_main:
-        path_main = os.path.join(tmp, 'main.c')
-        with open(path_main, 'w') as f:
-            f.write('int main(void) {\n    return 0;\n}\n')
-    sources = [path] + ([] if has_main else [path_main])
+    if re.search(r'\bmain\s*\(', lint.strip_comments(code)):
+        sources = [path]
+    else:  # a part of a program: the rest is made here, with what the example only declares
+        sources = [path, os.path.join(tmp, 'rest.c')]
+        declared = set(re.findall(r'\b(\w+)\([^;{}()]*\);', lint.strip_comments(code)))
+        subprocess.run(cc + ['-w', '-c', path, '-o', path + '.o', *flags], cwd=tmp, capture_output=True)
+        wanted = subprocess.run(['nm', '-u', path + '.o'], capture_output=True, text=True).stdout.split()
+        with open(sources[1], 'w') as f:
+            f.write('int main(void) { return 0; }\n' + ''.join(
+                f'void {n}(void);\nvoid {n}(void) {{}}\n' for n in sorted(declared & set(wanted))
+                if not n.startswith('tarn_')))
     out = subprocess.run(cc + FLAGS + sources + flags + ['-o', os.path.join(tmp, 'program')], cwd=tmp,
                          capture_output=True, text=True)
     if out.returncode != 0:
@@ -68,11 +73,12 @@ def selftest(cc):
     with tempfile.TemporaryDirectory() as tmp:
         assert use(cc, 'int main(void) { return 0; }\n', [], tmp) == ''
         assert use(cc, 'int f(void);\nint f(void) { return 0; }\n', [], tmp) == ''
+        assert use(cc, 'void app(int);\nvoid f(void);\nvoid f(void) { app(1); }\n', [], tmp) == ''
         assert use(cc, 'int main(void) { return 1; }\n', [], tmp), 'a failing example passed'
         assert use(cc, 'int main(void) { return gone(); }\n', [], tmp), 'a broken example passed'
         assert use(cc, 'int gone(void);\nint main(void) { return gone(); }\n', [], tmp), 'it linked'
     assert examples('x\n```c\nint a;\n```\n```sh\nls\n```\n```c\nint b;\n```\n') == ['int a;\n', 'int b;\n']
-    print('6 passed, 0 failed, 0 skipped')
+    print('7 passed, 0 failed, 0 skipped')
 
 
 def main():

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "chars.h"
 
-/* Sixteen characters a row. A target may have the visible ASCII characters but for the double quote,
- * '#', '<', '>' and the backslash: browsers leave the bar, the caret, the grave accent and braces as
- * they are, against RFC 3986. */
+/* Sixteen characters a row. A target may have the visible ASCII characters but for the double
+ * quote,
+ * '#', '<', '>' and the backslash: browsers leave the bar, the caret, the grave accent and braces
+ * as they are, against RFC 3986. */
 // clang-format off
 const uint8_t tarn_http_chars[256] = {
      0,  0,  0,  0,  0,  0,  0,  0,  0,  2,  0,  0,  0,  0,  0,  0,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* tarn/blk.h: a block device: ranges of blocks, several requests in flight, completion from the loop.
+/* tarn/blk.h: a block device: ranges of blocks, several requests in flight, completion from the
+ * loop.
  *
  * To be implemented by strangers: a file, Solo5's hypercalls, virtio, a partition, encryption.
  */
@@ -25,9 +26,9 @@ struct tarn_blk_req {
 struct tarn_blk;
 struct tarn_blk_ops {
     /* Takes the first of reqs[0..n) that it has room for, and says how many. Each taken request and
-     * its memory belong to the device until `done`. Writes may be stored in any order; FLUSH completes
-     * after every write that completed before it was submitted is durable. Out of range, misaligned or
-     * unsupported: taken, and done with TARN_INVALID or TARN_UNSUPPORTED. */
+     * its memory belong to the device until `done`. Writes may be stored in any order; FLUSH
+     * completes after every write that completed before it was submitted is durable. Out of range,
+     * misaligned or unsupported: taken, and done with TARN_INVALID or TARN_UNSUPPORTED. */
     size_t (*submit)(struct tarn_blk *blk, struct tarn_blk_req **reqs, size_t n);
 };
 struct tarn_blk {

@@ -3,9 +3,9 @@
  * above.
  *
  * Nothing blocks: a call does what it can now and otherwise answers TARN_AGAIN, and then, once, an
- * event says when to try again. Events come from the loop, never from inside a call. A flow is valid
- * until its owner calls close or abort, whatever the peer does; after that the owner never touches
- * it again, and no event comes.
+ * event says when to try again. Events come from the loop, never from inside a call. A flow is
+ * valid until its owner calls close or abort, whatever the peer does; after that the owner never
+ * touches it again, and no event comes.
  */
 #ifndef TARN_FLOW_H
 #define TARN_FLOW_H
@@ -36,8 +36,8 @@ struct tarn_flow_ops {
     /* Copies from the `nv` pieces in order; *n may be less than all of them. TARN_AGAIN only with
      * *n == 0. After shutdown: TARN_INVALID. After a failure: as read. */
     enum tarn_err (*write)(struct tarn_flow *flow, const struct tarn_span *v, size_t nv, size_t *n);
-    /* Zero-copy write: holds the lease (NULL: memory that always stays) until the peer has the bytes.
-     * *n may be less than all of it. An implementation may copy instead. */
+    /* Zero-copy write: holds the lease (NULL: memory that always stays) until the peer has the
+     * bytes. *n may be less than all of it. An implementation may copy instead. */
     enum tarn_err (*lend)(struct tarn_flow *flow, struct tarn_span data, struct tarn_lease *lease,
                           size_t *n);
     /* No more writes: what was written goes out, then the end. Reading goes on. */
@@ -67,8 +67,8 @@ static inline TARN_MUST_USE enum tarn_err tarn_flow_peek(struct tarn_flow *f,
 static inline void tarn_flow_consume(struct tarn_flow *f, size_t n) {
     f->ops->consume(f, n);
 }
-static inline TARN_MUST_USE enum tarn_err tarn_flow_write(struct tarn_flow *f, struct tarn_span data,
-                                                          size_t *n) {
+static inline TARN_MUST_USE enum tarn_err tarn_flow_write(struct tarn_flow *f,
+                                                          struct tarn_span data, size_t *n) {
     return f->ops->write(f, &data, 1, n);
 }
 static inline TARN_MUST_USE enum tarn_err
@@ -118,7 +118,8 @@ static inline void tarn_listener_close(struct tarn_listener *l) {
 /* Where flows come from: lib/stack over Tarn's own layers, the host's sockets on unix. */
 struct tarn_net;
 struct tarn_net_ops {
-    /* `local.addr` any: every address; port 0 is refused. TARN_LIMIT: the port is taken, or no room. */
+    /* `local.addr` any: every address; port 0 is refused. TARN_LIMIT: the port is taken, or no
+     * room. */
     enum tarn_err (*listen)(struct tarn_net *net, const struct tarn_endpoint *local,
                             uint32_t backlog, struct tarn_listener **out);
     /* Starts at once; CONNECTED or FAILED follows. */

@@ -12,15 +12,19 @@
 #include <tarn/pkt.h>
 #include <tarn/time.h>
 
-enum { TARN_IP_PROTO_ICMP = 1, TARN_IP_PROTO_TCP = 6, TARN_IP_PROTO_UDP = 17,
-       TARN_IP_PROTO_ICMPV6 = 58 };
+enum {
+    TARN_IP_PROTO_ICMP = 1,
+    TARN_IP_PROTO_TCP = 6,
+    TARN_IP_PROTO_UDP = 17,
+    TARN_IP_PROTO_ICMPV6 = 58
+};
 
 /* A datagram's header, as far as a transport sees it. */
 struct tarn_ip_meta {
     struct tarn_ip_addr src, dst; /* of one family. src may be "any" in send: the route chooses */
     uint8_t proto;
-    uint8_t hops; /* TTL or hop limit; 0 in send: the default */
-    uint8_t tos;  /* DSCP and ECN */
+    uint8_t hops;     /* TTL or hop limit; 0 in send: the default */
+    uint8_t tos;      /* DSCP and ECN */
     bool no_fragment; /* DF; in send: never fragment, answer TARN_LIMIT where it does not fit */
     uint8_t cast;     /* input only: enum tarn_link_cast (0: unicast to us) */
     uint8_t iface;    /* input: where it came in; send: 0, or 1 + an interface's index to bind to */
@@ -73,10 +77,11 @@ enum tarn_ip_error {
 struct tarn_ip_upper;
 struct tarn_ip_upper_ops {
     /* Owns the packet, which starts at the transport's header and ends where the IP header says. */
-    void (*input)(struct tarn_ip_upper *upper, const struct tarn_ip_meta *meta, struct tarn_pkt *pkt,
-                  tarn_time now);
-    /* An ICMP error quotes a datagram of ours: `meta` is that one's (src is us), `quoted` what is left
-     * of its transport header, at least 8 bytes. Anybody on the path may have written it. Optional. */
+    void (*input)(struct tarn_ip_upper *upper, const struct tarn_ip_meta *meta,
+                  struct tarn_pkt *pkt, tarn_time now);
+    /* An ICMP error quotes a datagram of ours: `meta` is that one's (src is us), `quoted` what is
+     * left of its transport header, at least 8 bytes. Anybody on the path may have written it.
+     * Optional. */
     void (*error)(struct tarn_ip_upper *upper, const struct tarn_ip_meta *meta,
                   enum tarn_ip_error error, uint32_t mtu, struct tarn_span quoted, tarn_time now);
 };

@@ -2,8 +2,8 @@
 /* tarn/kv.h: a key-value store, MirageOS' Mirage_kv 6.1 in C.
  *
  * A key is a path: segments separated by '/', a leading '/' meaning nothing. Empty, "." and ".."
- * segments are refused (TARN_INVALID), so a key taken from a peer cannot leave the store. A key names a
- * value, a dictionary (a set of keys below it; it exists while it has one) or nothing.
+ * segments are refused (TARN_INVALID), so a key taken from a peer cannot leave the store. A key
+ * names a value, a dictionary (a set of keys below it; it exists while it has one) or nothing.
  *
  * Stores over a device may wait (tarn/wait.h); stores in memory never do.
  */
@@ -28,8 +28,8 @@ struct tarn_kv_ops {
      * nothing there; TARN_INVALID: a dictionary, or no key. */
     enum tarn_err (*get_partial)(struct tarn_kv *kv, struct tarn_span key, uint64_t offset,
                                  struct tarn_bytes buf, size_t *n);
-    /* The whole value where it lies in memory for as long as the store does; TARN_UNSUPPORTED where it
-     * does not. */
+    /* The whole value where it lies in memory for as long as the store does; TARN_UNSUPPORTED where
+     * it does not. */
     enum tarn_err (*borrow)(struct tarn_kv *kv, struct tarn_span key, struct tarn_span *value);
     enum tarn_err (*size)(struct tarn_kv *kv, struct tarn_span key, uint64_t *bytes);
     /* The entries of a dictionary, one a call, in byte order of their names. *cursor starts at 0;

@@ -34,8 +34,8 @@ struct tarn_link_meta {
 struct tarn_link;
 struct tarn_link_user;
 struct tarn_link_ops {
-    /* Takes the packet in every case. The packet starts at its IP header. TARN_LIMIT: a queue is full;
-     * TARN_IO: the neighbour is known not to answer. */
+    /* Takes the packet in every case. The packet starts at its IP header. TARN_LIMIT: a queue is
+     * full; TARN_IO: the neighbour is known not to answer. */
     enum tarn_err (*send)(struct tarn_link *link, const struct tarn_link_dst *dst,
                           struct tarn_pkt *pkt, tarn_time now);
     /* The IPv4 addresses that the link answers for (ARP) and announces. `probe`: asks first whether
@@ -63,7 +63,8 @@ enum tarn_link_addr_event {
 };
 
 struct tarn_link_user_ops {
-    /* Owns the packet, which starts at its IP header; `version` is 4 or 6, by the link's own framing. */
+    /* Owns the packet, which starts at its IP header; `version` is 4 or 6, by the link's own
+     * framing. */
     void (*input)(struct tarn_link_user *user, const struct tarn_link_meta *meta, unsigned version,
                   struct tarn_pkt *pkt, tarn_time now);
     /* A datagram that the link had taken could not be delivered: its neighbour did not answer. The

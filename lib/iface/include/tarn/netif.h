@@ -14,18 +14,19 @@ enum tarn_netif_features {
     TARN_NETIF_TX_CSUM = 1 << 0, /* completes a PARTIAL checksum */
     TARN_NETIF_TX_TSO4 = 1 << 1, /* cuts TARN_GSO_TCPV4; implies TX_CSUM */
     TARN_NETIF_TX_TSO6 = 1 << 2,
-    TARN_NETIF_TX_USO = 1 << 3,    /* cuts TARN_GSO_UDP */
-    TARN_NETIF_TX_ASYNC = 1 << 4,  /* sent packets are freed later than in send */
+    TARN_NETIF_TX_USO = 1 << 3,   /* cuts TARN_GSO_UDP */
+    TARN_NETIF_TX_ASYNC = 1 << 4, /* sent packets are freed later than in send */
     /* Wants packets without fragments: one buffer a packet is all the device takes. The edge
-     * (tarn/offload.h) then copies and sums in one pass; without the edge, the netif copies itself. */
+     * (tarn/offload.h) then copies and sums in one pass; without the edge, the netif copies itself.
+     */
     TARN_NETIF_TX_LINEAR = 1 << 5,
 };
 
 struct tarn_netif;
 struct tarn_netif_ops {
-    /* Sends pkts[0..n) in order. Answers how many were taken; those are owned below from now on. Fewer
-     * than n: the device is full, try again after its ready event or the next poll. Packets ask
-     * only for offloads that `features` has. */
+    /* Sends pkts[0..n) in order. Answers how many were taken; those are owned below from now on.
+     * Fewer than n: the device is full, try again after its ready event or the next poll. Packets
+     * ask only for offloads that `features` has. */
     size_t (*send)(struct tarn_netif *netif, struct tarn_pkt **pkts, size_t n);
     /* Up to n received packets, owned by the caller from now on. 0: none now. */
     size_t (*recv)(struct tarn_netif *netif, struct tarn_pkt **pkts, size_t n);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* tarn/wait.h: how straight-line code waits without knowing who makes time pass.
  *
- * In a unikernel the wait parks the fiber and the loop goes on; in an ordinary program it blocks; in
- * the simulator it advances virtual time. One waiter per fiber or thread.
+ * In a unikernel the wait parks the fiber and the loop goes on; in an ordinary program it blocks;
+ * in the simulator it advances virtual time. One waiter per fiber or thread.
  */
 #ifndef TARN_WAIT_H
 #define TARN_WAIT_H

@@ -20,9 +20,11 @@ struct tarn_env;
 /* The program. Its result is the exit status. */
 int tarn_main(struct tarn_env *env);
 
-/* -- the manifest ------------------------------------------------------------------------------- */
+/* -- the manifest -------------------------------------------------------------------------------
+ */
 
-/* Devices, at file scope: TARN_NET(service); TARN_BLK(storage); the operator attaches each by name. */
+/* Devices, at file scope: TARN_NET(service); TARN_BLK(storage); the operator attaches each by name.
+ */
 enum tarn_device_type { TARN_DEVICE_BLK = 1, TARN_DEVICE_NET = 2 };
 
 /* One entry of the Solo5 application manifest (104 bytes, version 1): the linker script of a
@@ -43,9 +45,9 @@ _Static_assert(sizeof(struct tarn_device) == 104, "the size that the ABI fixes")
     __attribute__((section("tarn_devices"), used, aligned(8))) static struct tarn_device id = {    \
         .name = #id, .type = (t)}
 
-/* Keys, at file scope: TARN_KEY_U16(port, 8080, "TCP port to listen on"); then --port=80 on the command
- * line, and tarn_key_u64(env, &port) in the program. --help lists them with their text. A TARN_KEY's
- * text is documentation for the operator: say the unit. */
+/* Keys, at file scope: TARN_KEY_U16(port, 8080, "TCP port to listen on"); then --port=80 on the
+ * command line, and tarn_key_u64(env, &port) in the program. --help lists them with their text. A
+ * TARN_KEY's text is documentation for the operator: say the unit. */
 enum tarn_key_type {
     TARN_KEY_TYPE_U64,
     TARN_KEY_TYPE_BOOL,
@@ -55,12 +57,14 @@ enum tarn_key_type {
     TARN_KEY_TYPE_ADDR,
 };
 struct tarn_key {
-    const char *name, *text, *fallback; /* the default, written as on the command line; NULL: none */
+    const char *name, *text,
+        *fallback; /* the default, written as on the command line; NULL: none */
     enum tarn_key_type type;
     uint64_t max;        /* U64: the greatest value allowed */
     const char *choices; /* CHOICE: the values allowed, "error|warn" */
 };
-#define TARN_KEY_U16(id, fallback, text) TARN_KEY_(id, #id, #fallback, text, TARN_KEY_TYPE_U64, 65535)
+#define TARN_KEY_U16(id, fallback, text)                                                           \
+    TARN_KEY_(id, #id, #fallback, text, TARN_KEY_TYPE_U64, 65535)
 #define TARN_KEY_U32(id, fallback, text)                                                           \
     TARN_KEY_(id, #id, #fallback, text, TARN_KEY_TYPE_U64, UINT32_MAX)
 #define TARN_KEY_BOOL(id, text) TARN_KEY_(id, #id, NULL, text, TARN_KEY_TYPE_BOOL, 0)
@@ -86,7 +90,8 @@ bool tarn_key_given(struct tarn_env *env, const struct tarn_key *key);
 bool tarn_key_prefix(struct tarn_env *env, const struct tarn_key *key, struct tarn_ip_prefix *out);
 bool tarn_key_addr(struct tarn_env *env, const struct tarn_key *key, struct tarn_ip_addr *out);
 
-/* -- the environment ---------------------------------------------------------------------------- */
+/* -- the environment ----------------------------------------------------------------------------
+ */
 
 tarn_time tarn_now(struct tarn_env *env);
 uint64_t tarn_wall_ns(struct tarn_env *env);
@@ -103,8 +108,9 @@ struct tarn_clock *tarn_env_clock(struct tarn_env *env);
 struct tarn_tasks *tarn_env_tasks(struct tarn_env *env);
 struct tarn_pkt_pool *tarn_env_pkts(struct tarn_env *env); /* made at the first call */
 
-/* The network of a device: Tarn's own layers configured from --ipv4 and --ipv4-gateway, or the host's
- * sockets, as chosen at build. On failure the console has said what is wrong; pass the error on. */
+/* The network of a device: Tarn's own layers configured from --ipv4 and --ipv4-gateway, or the
+ * host's sockets, as chosen at build. On failure the console has said what is wrong; pass the error
+ * on. */
 TARN_MUST_USE enum tarn_err tarn_env_net(struct tarn_env *env, const struct tarn_device *device,
                                          struct tarn_net **out);
 /* The device itself, for programs that are made of layers of their own (a router, a bridge). Its `device`
@@ -114,7 +120,8 @@ TARN_MUST_USE enum tarn_err tarn_env_netif(struct tarn_env *env, const struct ta
 TARN_MUST_USE enum tarn_err tarn_env_blk(struct tarn_env *env, const struct tarn_device *device,
                                          struct tarn_blk **out);
 
-/* -- waiting, in fibers ------------------------------------------------------------------------- */
+/* -- waiting, in fibers -------------------------------------------------------------------------
+ */
 
 void tarn_sleep(struct tarn_env *env, tarn_time duration);
 void tarn_sleep_until(struct tarn_env *env, tarn_time deadline);
@@ -123,16 +130,18 @@ struct tarn_waiter *tarn_env_waiter(struct tarn_env *env);
 /* Waits forever: for a main that only sets a server up. */
 _Noreturn void tarn_run_forever(struct tarn_env *env);
 /* Starts another fiber. TARN_LIMIT: no stack for it. */
-TARN_MUST_USE enum tarn_err tarn_fiber_start(struct tarn_env *env, void (*run)(struct tarn_env *, void *),
-                                             void *arg, size_t stack_bytes);
+TARN_MUST_USE enum tarn_err tarn_fiber_start(struct tarn_env *env,
+                                             void (*run)(struct tarn_env *, void *), void *arg,
+                                             size_t stack_bytes);
 
-/* -- for what is driven by the loop ------------------------------------------------------------- */
+/* -- for what is driven by the loop -------------------------------------------------------------
+ */
 
-/* A source of work: a network stack, a driver. One round of the loop is: every poll (take in what the
- * devices have: `ready` is the platform's set, only in the first round after a wait), then the tasks,
- * then the fibers, then every flush (timers, and send). Rounds follow each other while there are tasks,
- * fibers or deadlines that have come; then the loop waits for the earliest deadline. A poller that has
- * left something in its device answers 0 there. Each of the three may be NULL. */
+/* A source of work: a network stack, a driver. One round of the loop is: every poll (take in what
+ * the devices have: `ready` is the platform's set, only in the first round after a wait), then the
+ * tasks, then the fibers, then every flush (timers, and send). Rounds follow each other while there
+ * are tasks, fibers or deadlines that have come; then the loop waits for the earliest deadline. A
+ * poller that has left something in its device answers 0 there. Each of the three may be NULL. */
 struct tarn_poller {
     struct tarn_poller *next;
     void (*poll)(struct tarn_poller *p, tarn_time now, uint64_t ready);
