@@ -12,6 +12,9 @@ TARN_KEY_STR(
     "\"dhcp\": whatever a server gives");
 TARN_KEY_ADDR(ipv4_gateway,
               "IPv4 address of the router; without it, the own network is all there is");
+TARN_KEY_PREFIX(ipv6, "IPv6 address of the network device, with the length of its network");
+TARN_KEY_ADDR(ipv6_gateway, "IPv6 address of the router");
+TARN_KEY_BOOL(ipv6_auto, "get IPv6 addresses and routers from router advertisements");
 
 /* How long a program waits for its first address before it goes on without one. */
 #define LEASE_WAIT TARN_SEC(30)
@@ -68,13 +71,33 @@ static void divide(struct tarn_stack_config *config) {
     config->tcp.connections_max = (uint32_t)TARN_MIN(connections, (size_t)16384);
 }
 
+/* What is wrong with the keys for IPv6, or NULL. A router's link-local address is in no network that
+ * could be given here. */
+static const char *read_ipv6(struct tarn_env *env, struct tarn_stack_config *config, bool *given) {
+    config->ipv6_auto = tarn_key_bool(env, &ipv6_auto);
+    *given = tarn_key_prefix(env, &ipv6, &config->ipv6);
+    if (*given && tarn_ip_addr_is_v4(&config->ipv6.addr))
+        return "--ipv6 takes an IPv6 address: --ipv6=2001:db8::2/64";
+    if (tarn_key_addr(env, &ipv6_gateway, &config->ipv6_gateway)
+        && (tarn_ip_addr_is_v4(&config->ipv6_gateway) || !*given))
+        return "--ipv6-gateway takes an IPv6 address, and needs --ipv6";
+    *given |= config->ipv6_auto;
+    return NULL;
+}
+
 /* What is wrong with the keys, or NULL. */
 static const char *read_keys(struct tarn_env *env, struct tarn_stack_config *config) {
+    bool given6;
+    const char *wrong = read_ipv6(env, config, &given6);
+    if (wrong)
+        return wrong;
     struct tarn_span address = tarn_key_str(env, &ipv4);
     bool router = tarn_key_addr(env, &ipv4_gateway, &config->ipv4_gateway);
     config->ipv4_dhcp = tarn_span_equal(address, TARN_SPAN_LIT("dhcp"));
     if (config->ipv4_dhcp)
         return router ? "the router comes by DHCP too: give no --ipv4-gateway" : NULL;
+    if (address.len == 0 && given6 && !router)
+        return NULL;
     if (address.len == 0)
         return "needs an address: --ipv4=10.0.0.2/24, or --ipv4=dhcp";
     if (!tarn_ip_prefix_parse(address, &config->ipv4) || !tarn_ip_addr_is_v4(&config->ipv4.addr))

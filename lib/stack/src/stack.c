@@ -52,6 +52,12 @@ static enum tarn_err make_ip(struct tarn_stack *stack, const struct tarn_stack_c
     return err ? err : tarn_ip_add_link(stack->ip, tarn_ethernet_link(stack->ethernet), &iface);
 }
 
+static enum tarn_err start_ipv6(struct tarn_stack *stack, const struct tarn_stack_config *config,
+                                tarn_time now) {
+    unsigned flags = TARN_IP_IPV6_SLAAC | (config->ipv6_temporary ? TARN_IP_IPV6_TEMPORARY : 0u);
+    return config->ipv6_auto ? tarn_ip_ipv6_start(stack->ip, 0, flags, now) : TARN_OK;
+}
+
 static enum tarn_err make_tcp(struct tarn_stack *stack, const struct tarn_stack_config *config) {
     struct tarn_tcp_config tcp = {.alloc = config->alloc,
                                   .random = config->random,
@@ -110,6 +116,8 @@ enum tarn_err tarn_stack_new(const struct tarn_stack_config *config, tarn_time n
         err = make_udp(stack, config);
     if (!err)
         err = add_address(stack, &config->ipv4, &config->ipv4_gateway, now);
+    if (!err)
+        err = start_ipv6(stack, config, now);
     if (!err)
         err = add_address(stack, &config->ipv6, &config->ipv6_gateway, now);
     if (!err && config->ipv4_dhcp)

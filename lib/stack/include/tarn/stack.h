@@ -36,7 +36,9 @@ struct tarn_stack_config {
      * (RFC 5227 section 2.4 (c)). */
     struct tarn_ip_prefix ipv4, ipv6;
     struct tarn_ip_addr ipv4_gateway, ipv6_gateway; /* any: no default route */
-    bool ipv4_dhcp;  /* IPv4's address and routes come by DHCP; leave ipv4 any */
+    bool ipv6_auto; /* IPv6's come from router advertisements (RFC 4862), besides the one given */
+    bool ipv6_temporary; /* with temporary ones beside the stable ones (RFC 8981) */
+    bool ipv4_dhcp;      /* IPv4's address and routes come by DHCP; leave ipv4 any */
     bool ipv4_probe; /* a leased address is used when nobody answers for it (RFC 5227), not at once
                       */
     struct tarn_span host_name; /* told to the DHCP server; empty: none */
