@@ -35,6 +35,23 @@ def check(function):
     return function
 
 
+started = []
+
+
+def start(*args, **kw):
+    """A process that does not outlive its check, however that ends."""
+    started.append(subprocess.Popen(*args, **kw))
+    return started[-1]
+
+
+def stop_all():
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    started.clear()
+
+
 def run(*args, tender=None, mem=2, timeout=30, **kw):
     """Status, and everything said on both streams."""
     words = [tender or TENDER]
@@ -92,9 +109,9 @@ def images_build(folder):
 
 
 def hello_says(tender, path, mem=2):
-    start = time.monotonic()
-    process = subprocess.Popen([tender, f"--mem={mem}", path], stdout=subprocess.PIPE)
-    times = [time.monotonic() - start for line in process.stdout if line == b"hello\n"]
+    began = time.monotonic()
+    process = start([tender, f"--mem={mem}", path], stdout=subprocess.PIPE)
+    times = [time.monotonic() - began for line in process.stdout if line == b"hello\n"]
     assert process.wait() == 0 and len(times) == 4, times
     for second, at in enumerate(times):
         assert second <= at < second + 0.5, times
@@ -309,9 +326,9 @@ def sandbox_process(folder):
     """a running program has no capability, no other file, and no way to new privileges"""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with theirs, open(os.devnull) as other:
-        guest = subprocess.Popen([TENDER, "--mem=2", f"--net:service=@{theirs.fileno()}", image("echo")],
-                                 stdout=subprocess.PIPE, pass_fds=[theirs.fileno(), other.fileno()],
-                                 env={"SECRET": "hidden-in-the-environment"})
+        guest = start([TENDER, "--mem=2", f"--net:service=@{theirs.fileno()}", image("echo")],
+                      stdout=subprocess.PIPE, pass_fds=[theirs.fileno(), other.fileno()],
+                      env={"SECRET": "hidden-in-the-environment"})
         assert guest.stdout.readline() == b"ready\n"
         state = dict(l.split(":\t", 1) for l in open(f"/proc/{guest.pid}/status").read().splitlines())
         for which in ("CapPrm", "CapEff", "CapInh", "CapAmb"):
@@ -336,8 +353,8 @@ def echo(tender, frames):
     ours.settimeout(10)
     with ours, theirs:
         fd = theirs.fileno()
-        guest = subprocess.Popen([tender, "--mem=4", f"--net:service=@{fd}", image("echo")],
-                                 stdout=subprocess.PIPE, pass_fds=[fd])
+        guest = start([tender, "--mem=4", f"--net:service=@{fd}", image("echo")],
+                      stdout=subprocess.PIPE, pass_fds=[fd])
         assert guest.stdout.readline() == b"ready\n"
         for frame in frames:
             ours.send(frame)
@@ -420,9 +437,8 @@ class EchoGuest:
         if not os.path.exists("/proc/sys/net/ipv4/conf/tarn0"):
             make_tap("tarn0")
         ip("neigh", "replace", ADDRESS, "lladdr", MAC, "dev", "tarn0")
-        self.guest = subprocess.Popen([tender or TENDER, *options, "--net:service=tarn0",
-                                       f"--net-mac:service={MAC}", image("echo")],
-                                      stdout=subprocess.PIPE)
+        self.guest = start([tender or TENDER, *options, "--net:service=tarn0",
+                            f"--net-mac:service={MAC}", image("echo")], stdout=subprocess.PIPE)
         assert self.guest.stdout.readline() == b"ready\n"
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.settimeout(5)
@@ -503,8 +519,8 @@ def tap_again(folder):
 
 def website(*tender):
     make_tap("tarn0")
-    guest = subprocess.Popen([*tender, "--net:service=tarn0", "--", image("website"),
-                              f"--ipv4={ADDRESS}/24", "--port=80"], stdout=subprocess.PIPE)
+    guest = start([*tender, "--net:service=tarn0", "--", image("website"),
+                   f"--ipv4={ADDRESS}/24", "--port=80"], stdout=subprocess.PIPE)
     assert b"80" in guest.stdout.readline()
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     site = f"{SOURCE}/examples/website/site"
@@ -549,8 +565,7 @@ def tap_mistakes(folder):
     drop = {"preexec_fn": lambda: os.setuid(65534)} if os.access(TENDER, os.X_OK) else {}
     status, said = run("--net:service=tarn0", echo_image, **drop)
     assert status == 1 and ("no permission" in said or "cannot open" in said), said
-    holder = subprocess.Popen([TENDER, "--mem=2", "--net:service=tarn0", echo_image],
-                              stdout=subprocess.PIPE)
+    holder = start([TENDER, "--mem=2", "--net:service=tarn0", echo_image], stdout=subprocess.PIPE)
     assert holder.stdout.readline() == b"ready\n"
     expect(run("--net:service=tarn0", echo_image), 1, "used by another program")
     holder.kill()
@@ -567,8 +582,8 @@ def capture_crash(folder):
     assert len(children) == 1, children
     os.kill(int(children[0]), 11)
     assert guest.guest.wait(10) == SIGSEGV
-    second = subprocess.Popen([TENDER, "--mem=2", f"--pcap={folder}/term.pcap", "--net:service=tarn0",
-                               image("echo")], stdout=subprocess.PIPE)
+    second = start([TENDER, "--mem=2", f"--pcap={folder}/term.pcap", "--net:service=tarn0",
+                    image("echo")], stdout=subprocess.PIPE)
     assert second.stdout.readline() == b"ready\n"
     second.terminate()
     assert second.wait(10) == -15
@@ -711,8 +726,8 @@ def upstream_broken(folder):
 
 
 def ping(address, count, pattern="00"):
-    return subprocess.Popen(["sh", "-c", f"sleep 0.5; exec ping -fq -c {count} -p {pattern} {address}"],
-                            stdout=subprocess.DEVNULL)
+    return start(["sh", "-c", f"sleep 0.5; exec ping -fq -c {count} -p {pattern} {address}"],
+                 stdout=subprocess.DEVNULL)
 
 
 @part
@@ -754,7 +769,10 @@ def upstream_net_ring(folder):
 
 def main():
     if len(sys.argv) > 4:
-        parts[sys.argv[4]](sys.argv[5])
+        try:
+            parts[sys.argv[4]](sys.argv[5])
+        finally:
+            stop_all()
         return 0
     print(f"1..{len(checks)}", flush=True)
     failed = False
@@ -773,6 +791,7 @@ def main():
                 if function is images_build:
                     print("Bail out! no images")
                     return 1
+            stop_all()
             sys.stdout.flush()
     return failed
 
