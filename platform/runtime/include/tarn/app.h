@@ -113,8 +113,8 @@ struct tarn_pkt_pool *tarn_env_pkts(struct tarn_env *env); /* made at the first 
  * on. */
 TARN_MUST_USE enum tarn_err tarn_env_net(struct tarn_env *env, const struct tarn_device *device,
                                          struct tarn_net **out);
-/* The device itself, for programs that are made of layers of their own (a router, a bridge). Its `device`
- * is the bit in a poller's `ready`. Not beside tarn_env_net for the same device. */
+/* The device itself, for programs that are made of layers of their own (a router, a bridge). Its
+ * `device` is the bit in a poller's `ready`. Not beside tarn_env_net for the same device. */
 TARN_MUST_USE enum tarn_err tarn_env_netif(struct tarn_env *env, const struct tarn_device *device,
                                            struct tarn_netif **out);
 TARN_MUST_USE enum tarn_err tarn_env_blk(struct tarn_env *env, const struct tarn_device *device,
