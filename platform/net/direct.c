@@ -71,8 +71,8 @@ static void divide(struct tarn_stack_config *config) {
     config->tcp.connections_max = (uint32_t)TARN_MIN(connections, (size_t)16384);
 }
 
-/* What is wrong with the keys for IPv6, or NULL. A router's link-local address is in no network that
- * could be given here. */
+/* What is wrong with the keys for IPv6, or NULL. A router's link-local address is in no network
+ * that could be given here. */
 static const char *read_ipv6(struct tarn_env *env, struct tarn_stack_config *config, bool *given) {
     config->ipv6_auto = tarn_key_bool(env, &ipv6_auto);
     *given = tarn_key_prefix(env, &ipv6, &config->ipv6);
