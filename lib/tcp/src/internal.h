@@ -218,6 +218,7 @@ struct tcp_conn {
     bool features_tso : 1;
     bool ecn_echo : 1; /* the peer is to hear of a CE mark until it says CWR */
     bool cwr_due : 1;
+    bool mtu_proven : 1; /* a full segment has arrived */
 };
 _Static_assert(sizeof(struct tcp_conn) < 512, "an idle connection is small");
 

@@ -141,23 +141,21 @@ struct tcp_sent *tcp_sent_oldest(const struct tcp_conn *c) {
                : TARN_CONTAINER_OF(c->flight->by_time.next, struct tcp_sent, order);
 }
 
-/* A round trip from the last transmission of `s` to this ACK. With timestamps, only where the echo
- * is of that transmission (RFC 7323 section 4; one tick of doubt, for the rounding): an ACK that a
- * retransmission called forth comes late for what had arrived long before it, and would make a lost
- * ACK look like a long path. Without, only from what was sent once (Karn's algorithm, RFC 6298
- * section 3). */
+/* A round trip from the last transmission of `s` to the ACK that covers it. With timestamps, only
+ * where the echo is of that transmission (RFC 7323 section 4; one tick of doubt, for the rounding),
+ * without, only where there was one (Karn's algorithm, RFC 6298 section 3). And none at all from an
+ * ACK that a needless retransmission called forth: it comes late for whatever had arrived long
+ * before, and would make a lost ACK look like a long path. */
 static void take_rtt(struct tcp_conn *c, const struct tcp_sent *s, const struct tcp_segment *seg,
                      struct tcp_ack_round *round) {
     uint32_t rtt = TARN_MAX(now_us(c->tcp) - s->sent_us, 1u);
-    if (c->ts_ok && seg->opt.has_ts) {
-        uint32_t sent_ts = now_ms(c->tcp) - rtt / 1000 + c->ts_offset;
-        if (sent_ts - seg->opt.tsecr + 1 <= 2)
-            round->rtt_us = rtt;
-    } else if (s->flags & (SENT_RETRANSMITTED | SENT_LOST)) {
+    bool stamped = c->ts_ok && seg->opt.has_ts;
+    uint32_t sent_ts = now_ms(c->tcp) - rtt / 1000 + c->ts_offset;
+    bool echoed = stamped && sent_ts - seg->opt.tsecr + 1 <= 2;
+    if (s->flags & SENT_RETRANSMITTED && !echoed)
         round->karn = true;
-    } else if (!(s->flags & SENT_SACKED)) {
+    else if (echoed || (!stamped && !(s->flags & SENT_SACKED)))
         round->rtt_us = rtt;
-    }
 }
 
 uint32_t tcp_sent_acked(struct tcp_conn *c, const struct tcp_segment *seg,
@@ -173,6 +171,7 @@ uint32_t tcp_sent_acked(struct tcp_conn *c, const struct tcp_segment *seg,
                 tcp_rack_delivered(c, s, seg);
             }
             payload += s->len;
+            c->mtu_proven |= s->mss == c->mss && s->len >= s->mss;
             tcp_sent_free(c, s);
             continue;
         }
@@ -208,7 +207,6 @@ static void merge_sacked(struct tcp_conn *c, struct tcp_sent *low, struct tcp_se
 
 static void mark_sacked(struct tcp_conn *c, struct tcp_sent *s, const struct tcp_segment *seg,
                         struct tcp_ack_round *round) {
-    take_rtt(c, s, seg, round);
     tcp_rack_delivered(c, s, seg);
     if (s->flags & SENT_LOST)
         c->flight->lost_bytes -= sent_space(s);

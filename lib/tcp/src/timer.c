@@ -4,6 +4,7 @@
 #include "internal.h"
 
 #define BLACK_HOLE_TIMEOUTS 2u
+#define BLACK_HOLE_TIMEOUTS_PROVEN 5u /* where full segments have passed before */
 #define MTU_SAFE 1280u
 
 void tcp_timer_update(struct tcp_conn *c) {
@@ -96,7 +97,8 @@ static void black_hole(struct tcp_conn *c) {
     tcp_conn_route(c);
     if (before < c->path_mtu)
         c->path_mtu = before;
-    if (c->backoffs == BLACK_HOLE_TIMEOUTS && c->path_mtu > MTU_SAFE
+    uint8_t most = c->mtu_proven ? BLACK_HOLE_TIMEOUTS_PROVEN : BLACK_HOLE_TIMEOUTS;
+    if (c->backoffs == most && c->path_mtu > MTU_SAFE
         && c->flight->sent->len + (before - MTU_SAFE) > c->mss)
         c->path_mtu = MTU_SAFE;
     if (c->path_mtu != before)
