@@ -9,6 +9,11 @@
 #include <tarn/ip.h>
 
 #define KEPT_MAX 128
+#ifndef WORLD_BYTES
+#define WORLD_BYTES (4u << 20)
+#define WORLD_PKTS                                                                                 \
+    { 400, 400, 8 }
+#endif
 
 struct test_link {
     struct tarn_link link;
@@ -105,10 +110,10 @@ static inline struct tarn_ip_prefix prefix4(uint32_t a, uint8_t bits) {
 #define FAR 0x08080808u
 
 static inline void world_init(struct world *w, struct tarn_ip_limits limits) {
-    size_t bytes = limits.routes_max > 1000 ? 64u << 20 : 4u << 20;
+    size_t bytes = limits.routes_max > 1000 ? 64u << 20 : WORLD_BYTES;
     memset(w, 0, sizeof *w);
     tarn_arena_init(&w->arena, tarn_bytes_of(calloc(1, bytes), bytes));
-    struct tarn_pkt_pool_config pkts = {.count = {400, 400, 8}};
+    struct tarn_pkt_pool_config pkts = {.count = WORLD_PKTS};
     if (tarn_pkt_pool_init(&w->pkts, &w->arena.alloc, &pkts))
         abort();
     tarn_random_seeded_init(&w->random, 1);
