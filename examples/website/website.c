@@ -10,16 +10,18 @@ TARN_KEY_U16(port, 80, "TCP port to listen on");
 extern const uint8_t website_site[], website_site_end[]; /* from pack.py */
 
 /* The server's deadlines are the loop's. */
-static struct tarn_http_server *server;
+struct website {
+    struct tarn_poller poller;
+    struct tarn_http_server *server;
+};
+
 static void server_flush(struct tarn_poller *poller, tarn_time now) {
-    (void)poller;
-    tarn_http_server_tick(server, now);
+    tarn_http_server_tick(TARN_CONTAINER_OF(poller, struct website, poller)->server, now);
 }
+
 static tarn_time server_deadline(struct tarn_poller *poller) {
-    (void)poller;
-    return tarn_http_server_deadline(server);
+    return tarn_http_server_deadline(TARN_CONTAINER_OF(poller, struct website, poller)->server);
 }
-static struct tarn_poller poller = {.flush = server_flush, .deadline = server_deadline};
 
 static int failed(struct tarn_env *env, const char *what, const char *why) {
     tarn_puts(env, "website: ");
@@ -76,9 +78,11 @@ int tarn_main(struct tarn_env *env) {
         .listener = listener,
         .handler = tarn_http_files_handler(files),
     };
-    if (tarn_http_server_new(&config, &server))
+    struct website *site_server = TARN_NEW(tarn_env_alloc(env), struct website);
+    if (!site_server || tarn_http_server_new(&config, &site_server->server))
         return failed(env, "the server cannot start", "not enough memory");
-    tarn_env_add_poller(env, &poller);
+    site_server->poller = (struct tarn_poller){.flush = server_flush, .deadline = server_deadline};
+    tarn_env_add_poller(env, &site_server->poller);
     say_listening(env, local.port);
     tarn_run_forever(env);
 }
