@@ -138,7 +138,8 @@ static enum tarn_err refuse(uint16_t port, int error) {
     if (error == EACCES)
         unix_say("port %u needs root: give one above 1023, as --port=8080", port);
     else if (error == EADDRINUSE)
-        unix_say("port %u is in use by another program: give another one, as --port=8080", port);
+        unix_say("port %u is in use by another program: give another one, as --port=%u", port,
+                 port == 8080 ? 8081u : 8080u);
     else
         unix_say("port %u cannot be listened on: %s", port, strerror(error));
     return error == EADDRINUSE ? TARN_LIMIT : TARN_IO;
