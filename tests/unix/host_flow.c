@@ -49,7 +49,7 @@ static void rig_init(struct host_rig *r, struct tarn_ip_addr addr, uint32_t flow
     struct tarn_arena arena;
     tarn_arena_init(&arena, TARN_BYTES_ARRAY(memory));
     tarn_tasks_init(&r->tasks);
-    cr_assert_eq(host_net_init(&r->net, &arena.alloc, &r->tasks, flows_max), TARN_OK);
+    cr_assert_eq(host_net_init(&r->net, &arena.alloc, &r->tasks, flows_max, 1), TARN_OK);
     r->at = (struct tarn_endpoint){addr, (uint16_t)(20000 + getpid() % 10000)};
     while (tarn_net_listen(&r->net.net, &r->at, 16, &r->listener) == TARN_LIMIT)
         r->at.port++;

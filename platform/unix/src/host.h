@@ -13,12 +13,14 @@ struct host_listener;
 struct host_net {
     struct tarn_net net;
     struct tarn_tasks *tasks;
-    struct tarn_pool flows, listeners;
+    struct tarn_pool flows, listeners, datagrams;
 };
 
-/* TARN_LIMIT: the allocator has not enough for so many flows (16 KB each). */
+/* TARN_LIMIT: the allocator has not enough for so many flows (16 KB each) and endpoints for
+ * datagrams (64 KB each; neither costs memory before it is used). */
 TARN_MUST_USE enum tarn_err host_net_init(struct host_net *net, struct tarn_alloc *alloc,
-                                          struct tarn_tasks *tasks, uint32_t flows_max);
+                                          struct tarn_tasks *tasks, uint32_t flows_max,
+                                          uint32_t datagrams_max);
 
 /* host_flow.c */
 TARN_MUST_USE enum tarn_err host_flows_init(struct host_net *net, struct tarn_alloc *alloc,
@@ -30,6 +32,14 @@ struct tarn_flow *host_flow_failed(struct host_net *net, int error);
 /* host_net.c: told whenever a flow has gone. */
 void host_net_flow_gone(struct host_net *net);
 
+/* host_datagram.c */
+TARN_MUST_USE enum tarn_err host_datagrams_init(struct host_net *net, struct tarn_alloc *alloc,
+                                                uint32_t max);
+enum tarn_err host_datagram_open(struct tarn_net *net, const struct tarn_datagram_config *config,
+                                 struct tarn_datagram **out);
+
+/* host_net.c: tells the operator why a port was refused. */
+enum tarn_err host_port_refused(uint16_t port, int error);
 socklen_t host_sockaddr(const struct tarn_endpoint *endpoint, struct sockaddr_storage *out);
 enum tarn_err host_endpoint(const struct sockaddr_storage *address, struct tarn_endpoint *out);
 

@@ -5,6 +5,7 @@
 #include "host.h"
 
 #define FLOWS_MAX 1024u
+#define DATAGRAMS_MAX 128u
 
 enum tarn_err tarn_env_net(struct tarn_env *env, const struct tarn_device *device,
                            struct tarn_net **out) {
@@ -12,7 +13,7 @@ enum tarn_err tarn_env_net(struct tarn_env *env, const struct tarn_device *devic
     TARN_ASSERT(device->type == TARN_DEVICE_NET);
     if (!net.tasks) {
         enum tarn_err err =
-            host_net_init(&net, tarn_env_alloc(env), tarn_env_tasks(env), FLOWS_MAX);
+            host_net_init(&net, tarn_env_alloc(env), tarn_env_tasks(env), FLOWS_MAX, DATAGRAMS_MAX);
         if (err) {
             net.tasks = NULL;
             unix_say("not enough memory for %u connections: give more with --mem=MB", FLOWS_MAX);

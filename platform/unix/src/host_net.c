@@ -134,14 +134,14 @@ static int open_socket(struct tarn_endpoint *local) {
     return fd;
 }
 
-static enum tarn_err refuse(uint16_t port, int error) {
+enum tarn_err host_port_refused(uint16_t port, int error) {
     if (error == EACCES)
         unix_say("port %u needs root: give one above 1023, as --port=8080", port);
     else if (error == EADDRINUSE)
         unix_say("port %u is in use by another program: give another one, as --port=%u", port,
                  port == 8080 ? 8081u : 8080u);
     else
-        unix_say("port %u cannot be listened on: %s", port, strerror(error));
+        unix_say("port %u cannot be opened: %s", port, strerror(error));
     return error == EADDRINUSE ? TARN_LIMIT : TARN_IO;
 }
 
@@ -156,7 +156,7 @@ static enum tarn_err net_listen(struct tarn_net *base, const struct tarn_endpoin
     socklen_t len = host_sockaddr(&at, &address);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) != 0
         || listen(fd, (int)TARN_MIN(backlog, 65535u)) != 0) {
-        enum tarn_err err = refuse(local->port, errno);
+        enum tarn_err err = host_port_refused(local->port, errno);
         if (fd >= 0)
             close(fd);
         return err;
@@ -198,12 +198,15 @@ static enum tarn_err net_connect(struct tarn_net *base, const struct tarn_endpoi
     return *out ? TARN_OK : TARN_LIMIT;
 }
 
-static const struct tarn_net_ops net_ops = {.listen = net_listen, .connect = net_connect};
+static const struct tarn_net_ops net_ops = {
+    .listen = net_listen, .connect = net_connect, .datagram = host_datagram_open};
 
 enum tarn_err host_net_init(struct host_net *net, struct tarn_alloc *alloc,
-                            struct tarn_tasks *tasks, uint32_t flows_max) {
+                            struct tarn_tasks *tasks, uint32_t flows_max, uint32_t datagrams_max) {
     *net = (struct host_net){.net = {&net_ops}, .tasks = tasks};
     enum tarn_err err = host_flows_init(net, alloc, flows_max);
+    if (!err)
+        err = host_datagrams_init(net, alloc, datagrams_max);
     return err ? err
                : tarn_pool_init(&net->listeners, alloc, sizeof(struct host_listener),
                                 _Alignof(struct host_listener), LISTENERS_MAX);
