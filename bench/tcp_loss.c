@@ -20,17 +20,21 @@ enum { PORT = 80, SEEDS_MAX = 100, BUFFER_BYTES = 32768, TRANSFER_BYTES = 10 << 
 
 /* -- no congestion control -- */
 
-static void none_init(struct tarn_tcp_cc *cc) {
+static void none_undo(struct tarn_tcp_cc *cc) {
     cc->cwnd = cc->ssthresh = 1u << 30;
+}
+static void none_init(struct tarn_tcp_cc *cc, uint32_t srtt_us) {
+    (void)srtt_us;
+    none_undo(cc);
 }
 static void none_ack(struct tarn_tcp_cc *cc, const struct tarn_tcp_cc_ack *ack) {
     (void)ack;
-    none_init(cc);
+    none_undo(cc);
 }
 static void none_congestion(struct tarn_tcp_cc *cc, tarn_time now, uint32_t flight) {
     (void)now;
     (void)flight;
-    none_init(cc);
+    none_undo(cc);
 }
 static void none_timeout(struct tarn_tcp_cc *cc, tarn_time now, uint32_t flight, bool again) {
     (void)again;
@@ -39,7 +43,7 @@ static void none_timeout(struct tarn_tcp_cc *cc, tarn_time now, uint32_t flight,
 static void none_idle(struct tarn_tcp_cc *cc, tarn_time now, tarn_time idle) {
     (void)now;
     (void)idle;
-    none_init(cc);
+    none_undo(cc);
 }
 static const struct tarn_tcp_cc_ops cc_none = {
     .name = "none",
@@ -47,11 +51,12 @@ static const struct tarn_tcp_cc_ops cc_none = {
     .ack = none_ack,
     .congestion = none_congestion,
     .timeout = none_timeout,
-    .undo = none_init,
+    .undo = none_undo,
     .idle = none_idle,
 };
 
-static const struct tarn_tcp_cc_ops *const controllers[] = {&cc_none, &tarn_tcp_cc_cubic};
+static const struct tarn_tcp_cc_ops *const controllers[] = {&cc_none, &tarn_tcp_cc_cubic,
+                                                            &tarn_tcp_cc_bbr};
 enum { CONTROLLERS = sizeof controllers / sizeof controllers[0] };
 
 /* -- the run -- */

@@ -55,6 +55,10 @@ static struct sim_host_config any_host(struct tarn_random_seeded *r) {
     config.options.no_window_scale = draw(r, 3) == 0;
     config.options.ecn = (uint8_t)draw(r, 2);
     config.options.no_syn_cookies = draw(r, 1);
+    static const struct tarn_tcp_cc_ops *const controllers[] = {
+        &tarn_tcp_cc_cubic, &tarn_tcp_cc_newreno, &tarn_tcp_cc_bbr};
+    config.options.cc = controllers[draw(r, 2)];
+    config.options.pacing = draw(r, 1);
     if (draw(r, 1))
         config.limits.snd_buf_bytes_max = 4096 + draw(r, 200000);
     if (draw(r, 1)) {

@@ -61,9 +61,11 @@ static void una_advances(struct tcp_conn *c, const struct tcp_segment *seg,
     round->advanced = true;
 }
 
+/* Once for a quarter of the buffer, but for less where there is nothing else left to send. */
 static void wake_writer(struct tcp_conn *c) {
-    uint32_t max = c->tcp->config.limits.snd_buf_bytes_max;
-    if (!c->want_write || c->starved || tcp_queue_room(c) < max / 4)
+    uint32_t max = c->tcp->config.limits.snd_buf_bytes_max, room = tcp_queue_room(c);
+    bool worth = room >= max / 4 || (!has_unsent(c) && room >= 2u * c->mss);
+    if (!c->want_write || c->starved || !worth)
         return;
     c->want_write = false;
     tcp_conn_event(c, TARN_FLOW_WRITABLE);

@@ -44,7 +44,8 @@ static uint32_t cube_root(uint64_t v) {
     return (uint32_t)root;
 }
 
-static void cubic_init(struct tarn_tcp_cc *cc) {
+static void cubic_init(struct tarn_tcp_cc *cc, uint32_t srtt_us) {
+    (void)srtt_us;
     cc->state = (__typeof__(cc->state)){{0}};
 }
 

@@ -4,8 +4,13 @@
 
 enum { ACKED_IN_AVOIDANCE }; /* the words of its state */
 
-static void newreno_init(struct tarn_tcp_cc *cc) {
+static void newreno_undo(struct tarn_tcp_cc *cc) {
     TARN_AT(cc->state.words, ACKED_IN_AVOIDANCE) = 0;
+}
+
+static void newreno_init(struct tarn_tcp_cc *cc, uint32_t srtt_us) {
+    (void)srtt_us;
+    newreno_undo(cc);
 }
 
 static void newreno_ack(struct tarn_tcp_cc *cc, const struct tarn_tcp_cc_ack *ack) {
@@ -36,14 +41,14 @@ static uint32_t half_of_flight(const struct tarn_tcp_cc *cc, uint32_t flight) {
 static void newreno_congestion(struct tarn_tcp_cc *cc, tarn_time now, uint32_t flight) {
     (void)now;
     cc->ssthresh = half_of_flight(cc, flight);
-    newreno_init(cc);
+    newreno_undo(cc);
 }
 
 static void newreno_timeout(struct tarn_tcp_cc *cc, tarn_time now, uint32_t flight, bool again) {
     (void)now;
     if (!again)
         cc->ssthresh = half_of_flight(cc, flight);
-    newreno_init(cc);
+    newreno_undo(cc);
 }
 
 static void newreno_idle(struct tarn_tcp_cc *cc, tarn_time now, tarn_time idle) {
@@ -58,6 +63,6 @@ const struct tarn_tcp_cc_ops tarn_tcp_cc_newreno = {
     .ack = newreno_ack,
     .congestion = newreno_congestion,
     .timeout = newreno_timeout,
-    .undo = newreno_init,
+    .undo = newreno_undo,
     .idle = newreno_idle,
 };

@@ -68,7 +68,33 @@ struct tcp_conn *tcp_conn_new(struct tarn_tcp *tcp, const struct tarn_endpoint *
     return c;
 }
 
+static void free_cc_block(struct tcp_conn *c) {
+    if (!c->cc.ops || !c->cc.ops->block_bytes || !c->cc.state.block)
+        return;
+    tarn_pool_put(&c->tcp->cc_blocks, c->cc.state.block);
+    c->cc.state.block = NULL;
+}
+
+bool tcp_conn_set_cc(struct tcp_conn *c, const struct tarn_tcp_cc_ops *ops) {
+    free_cc_block(c); /* it may be the one that is needed, and else nothing is lost */
+    void *block = ops->block_bytes ? tarn_pool_take(&c->tcp->cc_blocks) : NULL;
+    if (ops->block_bytes && !block) {
+        c->tcp->stats.no_cc_block++;
+        return false;
+    }
+    c->cc = (struct tarn_tcp_cc){
+        .ops = ops,
+        .cwnd = c->cc.cwnd,
+        .ssthresh = c->cc.ssthresh,
+        .mss = c->cc.mss,
+        .state = {.block = block},
+    };
+    ops->init(&c->cc, c->srtt_us);
+    return true;
+}
+
 static void free_queues(struct tcp_conn *c) {
+    free_cc_block(c);
     while (c->flight && c->flight->sent)
         tcp_sent_free(c, c->flight->sent);
     tcp_flight_end(c);
@@ -221,14 +247,14 @@ void tcp_conn_established(struct tcp_conn *c) {
     c->xmit_timer = TCP_TIMER_NONE;
     c->xmit_at = TARN_NEVER;
     c->progress_ms = c->sent_ms = now_ms(c->tcp);
-    c->cc.ops = options->cc;
     c->cc.cwnd = options->initial_cwnd_segments * c->mss;
     /* RFC 5681 section 3.1: a lost SYN makes the initial window one segment. */
     if (c->timeouts > 0)
         c->cc.cwnd = c->mss;
     c->timeouts = 0;
     c->cc.ssthresh = TARN_TCP_SSTHRESH_NONE;
-    c->cc.ops->init(&c->cc);
+    if (!tcp_conn_set_cc(c, options->cc))
+        (void)tcp_conn_set_cc(c, &tarn_tcp_cc_cubic);
     c->tune_from_us = now_us(c->tcp);
     tcp_timer_slow(c);
 }

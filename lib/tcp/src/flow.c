@@ -237,11 +237,8 @@ enum tarn_err tarn_tcp_set_cc(struct tarn_flow *flow, const struct tarn_tcp_cc_o
     if (!tarn_tcp_owns(flow) || !cc)
         return TARN_INVALID;
     struct tcp_conn *c = conn_of(flow);
-    if (c->state == TARN_TCP_SYN_SENT || c->state == TARN_TCP_SYN_RECEIVED)
+    bool open = c->state >= TARN_TCP_ESTABLISHED && c->state != TARN_TCP_TIME_WAIT;
+    if (!open || cc->block_bytes > TARN_TCP_CC_BLOCK_BYTES)
         return TARN_INVALID;
-    struct tarn_tcp_cc fresh = {
-        .ops = cc, .cwnd = c->cc.cwnd, .ssthresh = c->cc.ssthresh, .mss = c->cc.mss};
-    c->cc = fresh;
-    cc->init(&c->cc);
-    return TARN_OK;
+    return tcp_conn_set_cc(c, cc) ? TARN_OK : TARN_LIMIT;
 }

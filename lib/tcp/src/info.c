@@ -31,6 +31,7 @@ enum tarn_err tarn_tcp_info(const struct tarn_flow *flow, struct tarn_tcp_info *
         .path_mtu = c->path_mtu,
         .cwnd_bytes = c->cc.cwnd,
         .ssthresh_bytes = c->cc.ssthresh,
+        .pacing_bytes_per_s = tcp_pacing_rate(c),
         .snd_wnd_bytes = c->snd_wnd,
         .rcv_wnd_bytes = tcp_receive_window(c),
         .rcv_buf_bytes = c->rcv_buf,

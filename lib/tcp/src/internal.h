@@ -77,6 +77,7 @@ enum tcp_sent_flags {
     SENT_LOST = 4,          /* in the list of what is to be sent again */
     SENT_RETRANSMITTED = 8, /* ever: gives no round-trip time (Karn) */
     SENT_PUSH = 16,
+    SENT_APP_LIMITED = 32, /* there was no more to send then */
 };
 
 /* What was sent with one packet and is not acknowledged yet. Neighbours in sequence space; and a
@@ -89,7 +90,9 @@ struct tcp_sent {
     uint32_t off;                 /* ... is at this offset there */
     uint32_t len;                 /* payload bytes */
     uint32_t sent_us;             /* the last transmission, modulo 2^32 */
-    uint16_t mss;                 /* it was sent in pieces of this size */
+    /* What the flight's numbers of the same names were then, and what was in flight with it. */
+    uint32_t delivered, delivered_us, first_sent_us, lost_before, tx_in_flight;
+    uint16_t mss; /* it was sent in pieces of this size */
     uint8_t flags;
 };
 /* What it takes in sequence space; sacked_bytes and lost_bytes count this too. */
@@ -136,6 +139,12 @@ struct tcp_flight {
     uint32_t undo_cwnd, undo_ssthresh; /* before the last reduction */
     uint32_t undo_ts;                  /* our timestamp of its first retransmission */
     uint32_t undo_segments;            /* retransmitted since, and not reported as duplicates */
+    /* Rate samples: bytes delivered (of the whole connection, modulo 2^32), when that was, and when
+     * the newest of it was sent; bytes ever thought lost. */
+    uint32_t delivered, delivered_us, first_sent_us, lost_ever;
+    uint32_t app_limited_until; /* where app_limited: `delivered` behind the gap in sending */
+    tarn_time pace_at;          /* before this, nothing goes out; pace_wait: something would */
+    bool app_limited, pace_wait;
     uint8_t dupacks;
     bool rack_reordering, tlp_out, tlp_retransmitted, undo_possible, undo_ts_valid;
 };
@@ -263,7 +272,7 @@ struct tarn_tcp {
     tarn_time now;        /* the last that was heard of */
     tarn_time hold_until; /* what is dirty waits: there was no packet for it */
 
-    struct tarn_pool conns, flights, halves, listeners, pieces, blocks, sents, ranges;
+    struct tarn_pool conns, flights, halves, listeners, pieces, blocks, sents, ranges, cc_blocks;
     struct tarn_map conn_map, half_map, listener_map;
     struct tarn_timers timers, half_timers;
     struct tarn_hash_key key, isn_key, ts_key, port_key, cookie_key;
@@ -354,6 +363,8 @@ void tcp_conn_negotiate(struct tcp_conn *c, const struct tcp_options *peer);
 void tcp_conn_route(struct tcp_conn *c);
 void tcp_conn_set_mss(struct tcp_conn *c);
 void tcp_conn_time_wait(struct tcp_conn *c);
+/* Another congestion controller, keeping cwnd and ssthresh. False: no block of memory for it. */
+bool tcp_conn_set_cc(struct tcp_conn *c, const struct tarn_tcp_cc_ops *ops);
 void tcp_conn_dirty(struct tcp_conn *c);
 void tcp_conn_event(struct tcp_conn *c, unsigned events);
 void tcp_events_run(struct tarn_task *task);
@@ -391,6 +402,12 @@ bool tcp_ack_input(struct tcp_conn *c, const struct tcp_segment *seg);
 void tcp_challenge_ack(struct tcp_conn *c);
 void tcp_rtt_sample(struct tcp_conn *c, uint32_t rtt_us);
 
+/* A sample of the delivery rate in the making: the newest transmission that an ACK is about. */
+struct tcp_rate {
+    bool valid, app_limited;
+    uint32_t prior_delivered, send_us, ack_us, end, tx_in_flight, lost_before;
+};
+
 /* recovery.c: what is lost, and how much may be sent (RFC 6582, 6675, 6937, 8985). */
 struct tcp_ack_round {
     uint32_t acked;  /* bytes newly acknowledged cumulatively, and not SACKed before */
@@ -399,6 +416,7 @@ struct tcp_ack_round {
     uint32_t rtt_us; /* 0: none */
     uint32_t tsecr;  /* where has_ts */
     bool advanced, duplicate, dsack, ece, has_ts;
+    struct tcp_rate rate;
     bool karn; /* it acknowledges what was sent twice: no round trip can be told */
 };
 void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_sent *s,
@@ -413,6 +431,20 @@ bool tcp_probe_timeout(const struct tcp_conn *c, uint32_t *us);
 uint32_t tcp_in_flight(const struct tcp_conn *c);
 /* How many bytes congestion control lets go now. */
 uint32_t tcp_send_budget(const struct tcp_conn *c);
+
+/* rate.c */
+void tcp_rate_sent(struct tcp_conn *c, struct tcp_sent *s);
+void tcp_rate_delivered(struct tcp_conn *c, const struct tcp_sent *s, uint32_t bytes,
+                        struct tcp_ack_round *round);
+void tcp_rate_sample(struct tcp_conn *c, const struct tcp_rate *r, struct tarn_tcp_cc_ack *ack);
+/* All that was written has been sent, and more could have been. */
+void tcp_rate_ran_out(struct tcp_conn *c);
+/* Bytes a second; 0: as fast as the window allows. */
+uint32_t tcp_pacing_rate(const struct tcp_conn *c);
+uint32_t tcp_pacing_quantum(const struct tcp_conn *c);
+/* It is not yet time to send; the timer is set for when it is. */
+bool tcp_pacing_holds(struct tcp_conn *c);
+void tcp_pacing_sent(struct tcp_conn *c, uint32_t bytes);
 
 /* send_queue.c */
 struct tcp_piece *tcp_piece_first(const struct tcp_conn *c);

@@ -101,6 +101,7 @@ static void send_syn(struct tcp_conn *c) {
 
 static uint32_t gso_bytes(const struct tcp_conn *c) {
     uint32_t max = c->features_tso ? TCP_GSO_BYTES_MAX : TCP_GSO_SOFTWARE_BYTES_MAX;
+    max = TARN_MIN(max, tcp_pacing_quantum(c));
     return TARN_MAX(max - max % c->mss, (uint32_t)c->mss);
 }
 
@@ -131,6 +132,7 @@ static uint32_t send_record(struct tcp_conn *c, const struct tcp_sent *s, uint32
     tcp_segment_send(c->tcp, &h, pkt, c->mss, c->ecn_ok && !again && done > 0 ? ECT_0 : 0);
     acknowledged(c);
     c->sent_ms = now_ms(c->tcp);
+    tcp_pacing_sent(c, done);
     if (c->recovery == TCP_RECOVERY)
         c->flight->prr_out += done;
     return done;
@@ -194,6 +196,7 @@ static void record_sent(struct tcp_conn *c, struct tcp_sent *s) {
     if (s->len % c->mss != 0)
         c->snd_small = s->node.seq + s->len;
     tcp_queue_advance(&c->piece_nxt, &c->piece_nxt_off, s->len);
+    tcp_rate_sent(c, s);
     c->snd_nxt = sent_end(s);
     if (seq_le(c->snd_end, c->snd_nxt))
         c->piece_nxt = NULL; /* the ring would go on at its start */
@@ -238,10 +241,17 @@ bool tcp_send_new(struct tcp_conn *c, bool force) {
     return true;
 }
 
-/* RFC 5681 section 4.1: a window that was not used for a whole timeout is not believed any more. */
+/* RFC 5681 section 4.1: a window that was not used for a whole timeout is not believed any more. A
+ * model of the path outlives it, and paces what is sent. */
 static void restart_after_idle(struct tcp_conn *c) {
     uint32_t idle_ms = now_ms(c->tcp) - c->sent_ms;
-    if (c->snd_una != c->snd_nxt || idle_ms <= c->rto_us / 1000 || !has_unsent(c))
+    if (c->snd_una != c->snd_nxt || !has_unsent(c))
+        return;
+    if (c->cc.ops->models) {
+        c->cc.ops->idle(&c->cc, c->tcp->now, TARN_MS(idle_ms));
+        return;
+    }
+    if (idle_ms <= c->rto_us / 1000)
         return;
     uint32_t initial = c->tcp->config.options.initial_cwnd_segments * c->mss;
     c->cc.cwnd = TARN_MIN(c->cc.cwnd, initial);
@@ -253,14 +263,17 @@ static void send_data(struct tcp_conn *c) {
     struct tcp_sent *lost;
     restart_after_idle(c);
     c->cwnd_limited = false;
-    while ((lost = tcp_sent_first_lost(c))
+    while ((lost = tcp_sent_first_lost(c)) && !tcp_pacing_holds(c)
            && ((budget = tcp_send_budget(c)) >= c->mss || tcp_in_flight(c) == 0))
         if (!tcp_retransmit(c, lost, budget))
             return;
-    if (lost)
+    if (lost && tcp_send_budget(c) < c->mss)
         c->cwnd_limited = true;
-    while (!lost && tcp_send_new(c, false))
+    while (!lost && !tcp_pacing_holds(c) && tcp_send_new(c, false))
         continue;
+    if (c->flight && !lost && !c->flight->pace_wait && seq_le(c->snd_end, c->snd_nxt)
+        && tcp_send_budget(c) > 0)
+        tcp_rate_ran_out(c);
     /* Nothing in flight will bring an ACK, and there is something that the window forbids. */
     if (c->xmit_timer == TCP_TIMER_NONE)
         tcp_timer_xmit(c);

@@ -47,6 +47,26 @@ void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_sent *s,
     }
 }
 
+/* Into the list of what is sent again, because the network has dropped it. */
+static void mark_lost(struct tcp_conn *c, struct tcp_sent *s) {
+    struct tcp_flight *f = c->flight;
+    if (s->flags & (SENT_SACKED | SENT_LOST))
+        return;
+    tcp_sent_lost(c, s);
+    f->lost_ever += s->len;
+    if (!c->cc.ops->lost)
+        return;
+    struct tarn_tcp_cc_loss loss = {
+        .now = c->tcp->now,
+        .bytes = s->len,
+        .delivered = f->delivered,
+        .tx_in_flight_bytes = s->tx_in_flight,
+        .sample_lost_bytes = f->lost_ever - s->lost_before,
+        .app_limited = (s->flags & SENT_APP_LIMITED) != 0,
+    };
+    c->cc.ops->lost(&c->cc, &loss);
+}
+
 /* Section 6.2, step 4. */
 static uint32_t reordering_window(const struct tcp_conn *c) {
     if (!c->flight->rack_reordering
@@ -70,7 +90,7 @@ static void rack_detect(struct tcp_conn *c) {
             c->xmit_at = tarn_time_after(c->tcp->now, TARN_US(allowed - waited) + 1000);
             return;
         }
-        tcp_sent_lost(c, s);
+        mark_lost(c, s);
     }
 }
 
@@ -131,7 +151,7 @@ static void enter(struct tcp_conn *c) {
 }
 
 static void leave(struct tcp_conn *c) {
-    if (c->recovery == TCP_RECOVERY)
+    if (c->recovery == TCP_RECOVERY && !c->cc.ops->models)
         c->cc.cwnd = TARN_MAX(c->cc.ssthresh, c->mss);
     c->recovery = TCP_OPEN;
     c->flight->dupacks = 0;
@@ -182,7 +202,7 @@ static void reno_detect(struct tcp_conn *c, const struct tcp_ack_round *round) {
     if ((partial || starts) && c->flight->sent) {
         if (c->flight->sent->len > c->mss)
             (void)tcp_sent_split(c, c->flight->sent, c->mss);
-        tcp_sent_lost(c, c->flight->sent);
+        mark_lost(c, c->flight->sent);
     }
 }
 
@@ -197,7 +217,8 @@ static void ecn_reduces(struct tcp_conn *c) {
         return;
     /* Without SACK, partial ACKs in recovery would mean loss. */
     c->recovery = TCP_OPEN;
-    c->cc.cwnd = c->cc.ssthresh;
+    if (!c->cc.ops->models)
+        c->cc.cwnd = c->cc.ssthresh;
 }
 
 /* -- the tail loss probe (RFC 8985 section 7) -- */
@@ -249,7 +270,31 @@ static void probe_answered(struct tcp_conn *c, const struct tcp_ack_round *round
     if (round->has_ts && f->undo_ts_valid && seq_lt(round->tsecr, f->undo_ts))
         return;
     c->cc.ops->congestion(&c->cc, c->tcp->now, c->snd_nxt - c->snd_una + round->acked);
-    c->cc.cwnd = c->cc.ssthresh;
+    if (!c->cc.ops->models)
+        c->cc.cwnd = c->cc.ssthresh;
+}
+
+static void tell_controller(struct tcp_conn *c, const struct tcp_ack_round *round) {
+    bool models = c->cc.ops->models;
+    struct tarn_tcp_cc_ack ack = {
+        .now = c->tcp->now,
+        .acked_bytes = round->acked + round->sacked,
+        .in_flight_bytes = round->in_flight_before,
+        .rtt_us = round->rtt_us,
+        .srtt_us = c->srtt_us,
+        .rtt_min_us = c->rtt_min_us,
+        .snd_una = c->snd_una,
+        .snd_nxt = c->snd_nxt,
+        .in_recovery = c->recovery != TCP_OPEN,
+        .left_bytes = tcp_in_flight(c),
+        /* In slow start the window may run ahead of what is used, by no more than twofold. */
+        .cwnd_limited =
+            c->cwnd_limited
+            || (!models && c->cc.cwnd < c->cc.ssthresh && c->cc.cwnd < 2 * round->in_flight_before),
+    };
+    if (models)
+        tcp_rate_sample(c, &round->rate, &ack);
+    c->cc.ops->ack(&c->cc, &ack);
 }
 
 void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack_round *round) {
@@ -269,27 +314,10 @@ void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack_round *round) {
     bool lost_more = c->flight->lost_bytes > lost_before;
     if (c->recovery == TCP_OPEN && lost_more)
         enter(c);
-    if (c->recovery == TCP_RECOVERY) {
+    if (c->recovery == TCP_RECOVERY && !c->cc.ops->models)
         proportional_rate(c, round, lost_more);
-        return;
-    }
-    if (delivered == 0)
-        return;
-    struct tarn_tcp_cc_ack ack = {
-        .now = c->tcp->now,
-        .acked_bytes = delivered,
-        .in_flight_bytes = round->in_flight_before,
-        .rtt_us = round->rtt_us,
-        .srtt_us = c->srtt_us,
-        .rtt_min_us = c->rtt_min_us,
-        .snd_una = c->snd_una,
-        .snd_nxt = c->snd_nxt,
-        /* In slow start the window may run ahead of what is used, by no more than twofold. */
-        .cwnd_limited =
-            c->cwnd_limited
-            || (c->cc.cwnd < c->cc.ssthresh && c->cc.cwnd < 2 * round->in_flight_before),
-    };
-    c->cc.ops->ack(&c->cc, &ack);
+    else if (delivered > 0)
+        tell_controller(c, round);
 }
 
 /* The reordering timer (RFC 8985 section 6.3). */
@@ -302,7 +330,7 @@ void tcp_recovery_reo_timer(struct tcp_conn *c) {
         tcp_timer_xmit(c);
     if (c->flight->lost_bytes > 0 && c->recovery == TCP_OPEN)
         enter(c);
-    if (c->recovery == TCP_RECOVERY)
+    if (c->recovery == TCP_RECOVERY && !c->cc.ops->models)
         proportional_rate(c, &none, true);
     tcp_conn_dirty(c);
 }
@@ -326,7 +354,7 @@ void tcp_recovery_timeout(struct tcp_conn *c) {
                 ring_remove(&s->order);
                 ring_push(&c->flight->lost, &s->order);
             }
-            tcp_sent_lost(c, s);
+            mark_lost(c, s);
             s = s->next;
         } while (s != c->flight->sent);
     }

@@ -24,6 +24,9 @@ void tcp_flight_begin(struct tcp_conn *c) {
         .recover = c->snd_nxt,
         .rack_sent_us = now_us(c->tcp),
         .rack_end = c->snd_nxt,
+        .delivered = (uint32_t)c->bytes_acked,
+        .app_limited = c->bytes_acked > 0, /* nothing was in flight until now */
+        .app_limited_until = (uint32_t)c->bytes_acked,
     };
     ring_init(&c->flight->by_time);
     ring_init(&c->flight->lost);
@@ -119,6 +122,7 @@ void tcp_sent_lost(struct tcp_conn *c, struct tcp_sent *s) {
 
 /* Sent again: it is in flight once more, and the newest in time. */
 void tcp_sent_transmitted(struct tcp_conn *c, struct tcp_sent *s) {
+    tcp_rate_sent(c, s);
     if (s->flags & SENT_LOST)
         c->flight->lost_bytes -= sent_space(s);
     s->flags &= (uint8_t)~SENT_LOST;
@@ -168,6 +172,7 @@ uint32_t tcp_sent_acked(struct tcp_conn *c, const struct tcp_segment *seg,
             take_rtt(c, s, seg, round);
             if (!sacked) {
                 round->acked += s->len;
+                tcp_rate_delivered(c, s, s->len, round);
                 tcp_rack_delivered(c, s, seg);
             }
             payload += s->len;
@@ -178,10 +183,12 @@ uint32_t tcp_sent_acked(struct tcp_conn *c, const struct tcp_segment *seg,
         /* A part of it: the record begins later. It stays the first, so its place in the tree is
          * good. */
         uint32_t n = TARN_MIN(seg->ack - s->node.seq, s->len);
-        if (sacked)
+        if (sacked) {
             c->flight->sacked_bytes -= n;
-        else
+        } else {
             round->acked += n;
+            tcp_rate_delivered(c, s, n, round);
+        }
         take_rtt(c, s, seg, round);
         if (s->flags & SENT_LOST)
             c->flight->lost_bytes -= n;
@@ -207,6 +214,7 @@ static void merge_sacked(struct tcp_conn *c, struct tcp_sent *low, struct tcp_se
 
 static void mark_sacked(struct tcp_conn *c, struct tcp_sent *s, const struct tcp_segment *seg,
                         struct tcp_ack_round *round) {
+    tcp_rate_delivered(c, s, s->len, round);
     tcp_rack_delivered(c, s, seg);
     if (s->flags & SENT_LOST)
         c->flight->lost_bytes -= sent_space(s);

@@ -28,8 +28,10 @@ static const struct tarn_tcp_options options_default = {
 #define DEFAULT(set, defaults, field)                                                              \
     ((set)->field = (set)->field ? (set)->field : (defaults).field)
 
-static enum tarn_err fill_limits(struct tarn_tcp_limits *l) {
+static enum tarn_err fill_limits(struct tarn_tcp_limits *l, const struct tarn_tcp_cc_ops *cc) {
     DEFAULT(l, limits_default, connections_max);
+    if (l->cc_blocks_max == 0)
+        l->cc_blocks_max = cc->block_bytes ? l->connections_max : TARN_MIN(l->connections_max, 64u);
     DEFAULT(l, limits_default, listeners_max);
     DEFAULT(l, limits_default, syn_queue_max);
     DEFAULT(l, limits_default, memory_bytes);
@@ -58,7 +60,8 @@ static enum tarn_err fill_options(struct tarn_tcp_options *o) {
     DEFAULT(o, options_default, port_max);
     bool good = o->port_min <= o->port_max && o->ack_delay <= TARN_MS(500)
                 && o->initial_cwnd_segments <= 1000 && o->rto_min <= TARN_SEC(60)
-                && o->user_timeout <= TARN_MS(UINT32_MAX >> 1);
+                && o->user_timeout <= TARN_MS(UINT32_MAX >> 1)
+                && o->cc->block_bytes <= TARN_TCP_CC_BLOCK_BYTES;
     return good ? TARN_OK : TARN_INVALID;
 }
 
@@ -84,6 +87,8 @@ static enum tarn_err take_memory(struct tarn_tcp *tcp) {
     POOL(sents, tcp_sent, blocks * 4 + 16);
     POOL(ranges, tcp_range, ranges);
 #undef POOL
+    err = err ? err
+              : tarn_pool_init(&tcp->cc_blocks, a, TARN_TCP_CC_BLOCK_BYTES, 8, l->cc_blocks_max);
     err = err ? err : tarn_pool_init(&tcp->blocks, a, TCP_BLOCK_BYTES, 64, blocks);
     err = err ? err : tarn_map_init(&tcp->conn_map, a, l->connections_max);
     err = err ? err : tarn_map_init(&tcp->half_map, a, l->syn_queue_max);
@@ -110,8 +115,8 @@ enum tarn_err tarn_tcp_new(const struct tarn_tcp_config *config, struct tarn_tcp
     if (!tcp)
         return TARN_LIMIT;
     tcp->config = *config;
-    enum tarn_err err = fill_limits(&tcp->config.limits);
-    err = err ? err : fill_options(&tcp->config.options);
+    enum tarn_err err = fill_options(&tcp->config.options);
+    err = err ? err : fill_limits(&tcp->config.limits, tcp->config.options.cc);
     err = err ? err : take_memory(tcp);
     if (err)
         return err;

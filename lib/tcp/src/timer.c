@@ -10,6 +10,8 @@
 void tcp_timer_update(struct tcp_conn *c) {
     tarn_time at = TARN_MIN(c->xmit_at, c->ack_at);
     at = TARN_MIN(at, c->slow_at);
+    if (c->flight && c->flight->pace_wait)
+        at = TARN_MIN(at, c->flight->pace_at);
     if (tarn_timer_is_set(&c->timer) && c->timer.at <= at)
         return;
     tarn_timer_set(&c->tcp->timers, &c->timer, at);
@@ -182,6 +184,10 @@ void tcp_timer_fire(struct tcp_conn *c) {
     if (c->ack_at <= now) {
         c->ack_at = TARN_NEVER;
         c->ack_now = true;
+        tcp_conn_dirty(c);
+    }
+    if (c->flight && c->flight->pace_wait && c->flight->pace_at <= now) {
+        c->flight->pace_wait = false;
         tcp_conn_dirty(c);
     }
     if (c->xmit_at <= now && !xmit_fires(c))

@@ -26,8 +26,9 @@
  * Threading: one thread for one struct tarn_tcp and all its flows.
  *
  * Spoken: RFC 9293, 6298 (RTO), 7323 (timestamps, window scale, PAWS), 2018, 2883 and 6675 (SACK),
- * 8985 (RACK-TLP), 6582 (NewReno), 6937 (PRR), 3465 (ABC), 6928 (IW10), 5961 (blind attacks), 6528
- * (ISN), 6056 (ports), 6191 (TIME-WAIT reuse), 5927 (ICMP), 6093 (urgent data: read in line).
+ * 8985 (RACK-TLP), 6582 (NewReno), 9438 (CUBIC), 9406 (HyStart++), draft-ietf-ccwg-bbr, 6937
+ * (PRR), 3465 (ABC), 6928 (IW10), 5961 (blind attacks), 6528 (ISN), 6056 (ports), 6191 (TIME-WAIT
+ * reuse), 5927 (ICMP), 6093 (urgent data: read in line).
  */
 #ifndef TARN_TCP_H
 #define TARN_TCP_H
@@ -45,6 +46,8 @@ struct tarn_tcp;
 struct tarn_tcp_limits {
     uint32_t connections_max;   /* connections of every state but half-open, TIME-WAIT too [1024] */
     uint32_t listeners_max;     /* [16] */
+    uint32_t cc_blocks_max;     /* connections whose controller needs a block, as BBR does [64; all
+                                 * where options.cc is such a one] */
     uint32_t syn_queue_max;     /* half-open passive connections of all listeners [256] */
     size_t memory_bytes;        /* send and receive buffers of all connections together, half each
                                  * [4 MiB]. Send buffers and bookkeeping are taken from `alloc`, received
@@ -77,6 +80,7 @@ struct tarn_tcp_options {
     uint8_t ecn;                    /* enum tarn_tcp_ecn */
     bool no_sack, no_timestamps, no_window_scale; /* not offered and not accepted */
     bool no_syn_cookies;                          /* a full SYN queue drops SYNs instead */
+    bool pacing; /* a window is spread over the round trip, whatever the controller (BBR always) */
 };
 
 struct tarn_tcp_config {
@@ -139,7 +143,7 @@ TARN_MUST_USE enum tarn_err tarn_tcp_set_keepalive(struct tarn_flow *flow, tarn_
 /* RFC 5482's local side: data unacknowledged for so long ends the connection. 0: the stack's. Whole
  * milliseconds, up to 2^32 - 1. */
 TARN_MUST_USE enum tarn_err tarn_tcp_set_user_timeout(struct tarn_flow *flow, tarn_time timeout);
-/* Another congestion controller, keeping cwnd. */
+/* Another congestion controller, keeping cwnd, once connected. TARN_LIMIT: cc_blocks_max. */
 TARN_MUST_USE enum tarn_err tarn_tcp_set_cc(struct tarn_flow *flow,
                                             const struct tarn_tcp_cc_ops *cc);
 
@@ -168,6 +172,7 @@ struct tarn_tcp_info {
     uint16_t snd_mss; /* payload of a full segment, options already taken off */
     uint16_t path_mtu;
     uint32_t cwnd_bytes, ssthresh_bytes; /* ssthresh UINT32_MAX: none yet */
+    uint32_t pacing_bytes_per_s;         /* 0: not paced */
     uint32_t snd_wnd_bytes, rcv_wnd_bytes, rcv_buf_bytes;
     uint32_t in_flight_bytes; /* sent, and neither acknowledged, SACKed nor thought lost */
     uint32_t queued_bytes;    /* written and not acknowledged */
@@ -218,6 +223,7 @@ struct tarn_tcp_stats {
     uint64_t no_packet;      /* something to send, no packet: tried again later */
     uint64_t no_record;      /* no bookkeeping for another segment in flight */
     uint64_t no_route;       /* or the lower layer refused it */
+    uint64_t no_cc_block;    /* cc_blocks_max: CUBIC was taken, or set_cc refused */
 
     /* Now. */
     uint32_t connections, half_open, time_wait;
