@@ -113,7 +113,7 @@ def tarn_image(example, target='unix', site=None):
     """An image as ./tarn builds it; with a site of one's own, in a build folder of its own."""
     if site is None:
         return build(example, target)
-    configure('bench-site', [f'-Dsite={site}', '-Dtests=false'])
+    configure('bench-site', [f'-Dsite={site}', '-Dtests=disabled'])
     image = os.path.join('examples', 'bin', example)
     quietly(f'build {example} with the pages to measure',
             ['ninja', '-C', build_dir('bench-site'), image])

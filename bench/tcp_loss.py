@@ -7,11 +7,11 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.dont_write_bytecode = True
-from tools.common import build_dir, configure, quietly  # noqa: E402
+from tools.common import build_dir, configure_tests, quietly  # noqa: E402
 
 
 def main():
-    configure('unix')
+    configure_tests('unix')
     quietly('build tcp-loss', ['ninja', '-C', build_dir('unix'), 'bench/tcp-loss'])
     program = os.path.join(build_dir('unix'), 'bench', 'tcp-loss')
     sys.exit(subprocess.run([program] + sys.argv[1:]).returncode)

@@ -54,13 +54,25 @@ def quietly(what, command, **more):
     return seconds
 
 
+def configured(name):
+    return os.path.exists(os.path.join(build_dir(name), 'build.ninja'))
+
+
 def configure(name, options=(), env=None):
     """Makes the build folder where there is none."""
-    if os.path.exists(os.path.join(build_dir(name), 'build.ninja')):
+    if configured(name):
         return
     options = list(options)
     quietly(f'configure build/{name}', ['meson', 'setup', build_dir(name), ROOT] + options, cwd=ROOT,
             env={**os.environ, **(env or {})})
+
+
+def configure_tests(name, options=(), env=None):
+    """The same with tests, also where the folder was made for running programs only."""
+    if configured(name):
+        run(['meson', 'configure', build_dir(name), '-Dtests=enabled'])
+    else:
+        configure(name, [*options, '-Dtests=enabled'], env)
 
 
 def options_of(target):

@@ -4,7 +4,7 @@ import glob
 import os
 import shutil
 
-from tools.common import Problem, ROOT, build_dir, configure, quietly, run, say
+from tools.common import Problem, ROOT, build_dir, configure_tests, quietly, run, say
 
 
 def targets():
@@ -30,7 +30,7 @@ def fuzz(lib, target, seconds, engine):
         raise Problem('AFL++ is not installed: apt-get install afl++')
     compiler = {'libfuzzer': 'clang-19', 'afl': 'afl-clang-fast'}[engine]
     build = f'fuzz-{engine}'
-    configure(build, [f'-Dfuzz={engine}', '-Db_sanitize=address,undefined', '-Db_lundef=false',
+    configure_tests(build, [f'-Dfuzz={engine}', '-Db_sanitize=address,undefined', '-Db_lundef=false',
                       '-Dwerror=false'], {'CC': compiler, 'AFL_QUIET': '1'})
     for name in [target] if target else known[lib]:
         program = f'tests/replay-{lib}-{name}'

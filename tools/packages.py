@@ -12,7 +12,7 @@ RUN = BUILD + ['iproute2']
 TEST = BUILD + ['libcriterion-dev', 'iproute2', 'iputils-ping', 'curl', 'git', 'clang-19',
                 'clang-format', 'dnsmasq-base', 'udhcpc', 'tshark']
 FUZZ = TEST + ['libclang-rt-19-dev']
-BENCH = RUN + ['nginx-light', 'wrk']
+BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk']  # some are built with the tests
 # A package that another one stands in for: nginx-light by any nginx.
 STAND_INS = {'nginx-light': 'nginx', 'pkgconf': 'pkg-config', 'clang-format': 'clang-format-14'}
 

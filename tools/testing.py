@@ -6,7 +6,7 @@ import re
 import subprocess
 import time
 
-from tools.common import Problem, ROOT, build_dir, configure, options_of, quietly, say
+from tools.common import Problem, ROOT, build_dir, configure, configure_tests, options_of, quietly, say
 
 # What is built, how, and why its tests are run.
 BUILDS = [
@@ -96,7 +96,7 @@ def test(suites):
         return result
 
     for name, options, _ in BUILDS:
-        configure(name, options)
+        (configure if name == 'spt' else configure_tests)(name, options)
         step(f'build {name}', lambda: quietly(f'build {name}', ['ninja', '-C', build_dir(name)]))
     ran = 0
     for name, _, why in BUILDS:
