@@ -3,7 +3,8 @@
 """Bulk TCP, both directions: a Tarn program over a tap against the kernel's own stack over veth.
 
 The client is the same C program on the kernel's sockets each time; only who serves it differs. Both
-paths have all their offloads: vnet_hdr with TSO and checksums on the tap, TSO and GRO on veth.
+paths have all their offloads: vnet_hdr with TSO and checksums on the tap, TSO and GRO on veth. The
+kernel's congestion control is Reno, which loses nothing here and does not pace.
 """
 import common
 from common import Place, alternate, keep, machine, show

@@ -65,6 +65,10 @@ class Place:
                'netns', self.server)
             sh('ip', '-n', self.server, 'addr', 'add', f'{SERVER}/24', 'dev', 'net0')
             sh('ip', '-n', self.server, 'link', 'set', 'net0', 'up')
+        # The same on every machine: one that is set to BBR would pace both, and hide who is slower.
+        for ns in {self.client, self.server}:
+            sh('ip', 'netns', 'exec', ns, 'sh', '-c',
+               'echo reno > /proc/sys/net/ipv4/tcp_congestion_control')
         sh('ip', '-n', self.client, 'addr', 'add', f'{CLIENT}/24', 'dev', 'net0')
         sh('ip', '-n', self.client, 'link', 'set', 'net0', 'up')
 

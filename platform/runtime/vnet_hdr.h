@@ -8,6 +8,11 @@
 
 #include <tarn/pkt.h>
 
+/* One call of a driver's recv ends behind so many bytes, whatever number of packets it could take:
+ * they are still in the cache when they are looked at, and a sender who has a window's worth in a
+ * few super-segments is answered before the last of them. */
+#define TARN_RECV_BYTES (128u << 10)
+
 /* As on the wire: little-endian, 12 bytes. */
 struct tarn_vnet_hdr {
     uint8_t flags, gso_type;

@@ -264,3 +264,18 @@ Test(ethernet, polls_no_more_than_its_budget) {
     cr_assert_eq(up.input, 90);
     tear_down();
 }
+
+Test(ethernet, counts_a_super_segment_as_the_frames_that_it_stands_for) {
+    set_up(0);
+    for (int i = 0; i < 80; i++) {
+        struct tarn_pkt *pkt = frame(our_mac, 9, -1, 0x0800, 0x45);
+        pkt->gso_type = TARN_GSO_TCPV4;
+        pkt->gso_size = (uint16_t)(pkt->len / 2);
+        dev.rx[dev.rx_count++] = pkt;
+    }
+    cr_assert_eq(tarn_ethernet_poll(eth, 65, w.now), 128, "one batch of 64, of two each");
+    cr_assert_eq(up.input, 64);
+    cr_assert_eq(tarn_ethernet_poll(eth, 65, w.now), 32);
+    cr_assert_eq(up.input, 80);
+    tear_down();
+}

@@ -159,6 +159,11 @@ void tarn_ethernet_input(struct tarn_ethernet *eth, struct tarn_pkt *pkt, tarn_t
     }
 }
 
+/* How many frames it was, or would have been, on the wire. */
+static size_t frames_in(const struct tarn_pkt *pkt) {
+    return pkt->gso_size ? (pkt->len + pkt->gso_size - 1) / pkt->gso_size : 1;
+}
+
 size_t tarn_ethernet_poll(struct tarn_ethernet *eth, size_t budget, tarn_time now) {
     struct tarn_pkt *batch[RX_BATCH];
     size_t total = 0;
@@ -166,9 +171,10 @@ size_t tarn_ethernet_poll(struct tarn_ethernet *eth, size_t budget, tarn_time no
         size_t want = TARN_MIN(budget - total, (size_t)RX_BATCH);
         size_t n = tarn_netif_recv(eth->netif, batch, want);
         TARN_ASSERT(n <= want);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
+            total += frames_in(TARN_AT(batch, i));
             tarn_ethernet_input(eth, TARN_AT(batch, i), now);
-        total += n;
+        }
         if (n == 0)
             break;
     }

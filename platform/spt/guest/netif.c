@@ -160,14 +160,15 @@ static void make_room(struct nic *nic) {
 /* What is dropped counts against `n` too, so that the work of one call stays bounded. */
 static size_t nic_recv(struct tarn_netif *netif, struct tarn_pkt **pkts, size_t n) {
     struct nic *nic = TARN_CONTAINER_OF(netif, struct nic, netif);
-    size_t got = 0;
+    size_t got = 0, bytes = 0;
     bool more = true;
-    for (size_t i = 0; i < n && more; i++) {
+    for (size_t i = 0; i < n && bytes < TARN_RECV_BYTES && more; i++) {
         make_room(nic);
         struct tarn_pkt *pkt = nic->vnet ? take_vnet(nic, &more) : take_plain(nic, &more);
         if (pkt) {
             netif->stats.rx_pkts++;
             netif->stats.rx_bytes += pkt->len;
+            bytes += pkt->len;
             pkts[got++] = pkt;
         } else {
             netif->stats.rx_drops += more;

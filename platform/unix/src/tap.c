@@ -136,8 +136,8 @@ static struct tarn_pkt *take_frame(struct tap *tap, size_t len) {
 
 static size_t tap_recv(struct tarn_netif *netif, struct tarn_pkt **pkts, size_t n) {
     struct tap *tap = tap_of(netif);
-    size_t count = 0;
-    while (count < n && tap->has_frames) {
+    size_t count = 0, bytes = 0;
+    while (count < n && bytes < TARN_RECV_BYTES && tap->has_frames) {
         struct tarn_vnet_hdr hdr = {0};
         ssize_t len = read_frame(tap, &hdr);
         if (len < 0) {
@@ -156,6 +156,7 @@ static size_t tap_recv(struct tarn_netif *netif, struct tarn_pkt **pkts, size_t 
         }
         netif->stats.rx_pkts++;
         netif->stats.rx_bytes += pkt->len;
+        bytes += pkt->len;
         pkts[count++] = pkt;
     }
     netif->stats.rx_calls += count > 0;

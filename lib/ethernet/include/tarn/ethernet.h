@@ -45,8 +45,9 @@ struct tarn_arp *tarn_ethernet_arp(struct tarn_ethernet *eth);
 
 /* Owns `pkt`, a frame from its destination address on, without the FCS. */
 void tarn_ethernet_input(struct tarn_ethernet *eth, struct tarn_pkt *pkt, tarn_time now);
-/* Receives up to `budget` frames from the netif. Answers how many came: fewer than the budget means
- * that there are no more now. */
+/* Receives from the netif until about `budget` frames came, a super-segment counting for as many as
+ * it stands for: whoever sends a window in a few large pieces is answered before the last of them.
+ * Answers how many came: fewer than the budget means that there are no more now. */
 size_t tarn_ethernet_poll(struct tarn_ethernet *eth, size_t budget, tarn_time now);
 void tarn_ethernet_tick(struct tarn_ethernet *eth, tarn_time now);
 /* Gives the netif what waits. What it does not take is tried again at the next flush, for which

@@ -45,7 +45,7 @@ struct tarn_stack_config {
 
     uint16_t vlan;      /* 802.1Q; 0: untagged */
     bool join;          /* join received segments: for a netif of one frame a call */
-    uint32_t rx_budget; /* frames in one poll [256] */
+    uint32_t rx_budget; /* frames in one poll, see tarn_ethernet_poll [256] */
 
     struct tarn_ethernet_config ethernet; /* limits only: the rest is filled in from here */
     struct tarn_ip_limits ip;
