@@ -55,7 +55,7 @@ class Server:
     """One running website, and the way to it."""
 
     def __init__(self, kind, program, tender, folder):
-        self.kind, self.folder = kind, folder
+        self.kind, self.folder, self.program = kind, folder, program
         self.address, self.port = (SERVER, 80) if kind != 'host' else ('127.0.0.1', 8080)
         self.capture = os.path.join(folder, 'server.pcap')
         self.log = open(os.path.join(folder, 'console'), 'w+b')
@@ -319,11 +319,19 @@ def overlapping_segments_are_put_together(server):
         client.close()
 
 
+def options_about_frames_are_refused(server):
+    for option in ('--net:service=tap0', '--net-mac:service=02:00:00:00:00:01', '--pcap=frames.pcap'):
+        result = run(server.program, option)
+        assert result.returncode == 64, f'{option}: {result}'
+        assert b"has the host's sockets" in result.stderr, f'{option}: {result}'
+
+
 ANYWHERE = [curl_gets_a_page, curl_asks_for_the_head_only, curl_asks_for_a_range,
             curl_asks_for_what_is_not_there, curl_asks_again_with_the_etag,
             one_connection_carries_many_requests, fifty_clients_at_once,
             a_reader_of_megabytes_is_slow, a_client_resets_in_the_middle, a_client_closes_its_half,
             a_connection_to_a_closed_port_is_refused]
+HOST_SOCKETS = [options_about_frames_are_refused]
 OWN_STACK = [ping, ping_in_fragments, nonsense_is_survived, overlapping_segments_are_put_together]
 
 
@@ -423,7 +431,7 @@ def main():
                                             '-B', '65536', '--immediate-mode', '-Z', 'root'],
                                            stderr=subprocess.DEVNULL)
                 time.sleep(0.5)
-            failed = run_cases(server, ANYWHERE + (OWN_STACK if kind != 'host' else []))
+            failed = run_cases(server, ANYWHERE + (OWN_STACK if kind != 'host' else HOST_SOCKETS))
             if sniffer:
                 time.sleep(0.3)
                 sniffer.terminate()

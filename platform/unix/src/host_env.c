@@ -7,10 +7,25 @@
 #define FLOWS_MAX 1024u
 #define DATAGRAMS_MAX 128u
 
+static void refuse_frames(void) {
+    const struct unix_options *o = &unix_options;
+    const char *option = o->pcap            ? "--pcap"
+                         : o->net_mac_count ? "--net-mac"
+                         : o->net_count     ? "--net"
+                                            : NULL;
+    if (!option)
+        return;
+    unix_say("%s is about frames, and this program has the host's sockets: leave it out, or run "
+             "the one without -host in its name",
+             option);
+    tarn_platform_exit(64);
+}
+
 enum tarn_err tarn_env_net(struct tarn_env *env, const struct tarn_device *device,
                            struct tarn_net **out) {
     static struct host_net net; /* the host is one, whatever the devices are called */
     TARN_ASSERT(device->type == TARN_DEVICE_NET);
+    refuse_frames();
     if (!net.tasks) {
         enum tarn_err err =
             host_net_init(&net, tarn_env_alloc(env), tarn_env_tasks(env), FLOWS_MAX, DATAGRAMS_MAX);
