@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* What tarn/kv.h promises, checked on any read-only store that holds kv_sample. */
+/* What tarn/kv.h promises, checked on any store: reading, on one that holds kv_sample; and all of
+ * it on one that can be written. */
 #ifndef TESTS_KV_CONFORMANCE_H
 #define TESTS_KV_CONFORMANCE_H
 
@@ -15,5 +16,8 @@ extern const size_t kv_sample_count;
 
 /* `borrows`: values lie in memory. */
 void kv_conformance_ro(struct tarn_kv *kv, bool borrows);
+/* The store is empty, and is again afterwards; its clock stands at `now` seconds; it has room for
+ * 256 KiB and takes 16 KiB at once. */
+void kv_conformance_rw(struct tarn_kv *kv, int64_t now);
 
 #endif

@@ -146,7 +146,7 @@ Test(tar, spellings_of_archivers_mean_the_same_path) {
 Test(tar, an_empty_directory_does_not_exist_and_an_empty_archive_has_a_root) {
     enum tarn_kv_kind kind;
     struct tarn_kv_entry e;
-    uint64_t cursor = 0;
+    struct tarn_kv_cursor cursor = {0};
     begin();
     member('5', "dir/", "", 0, 1);
     end();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+#include "digest.h"
 #include "header.h"
 #include "index.h"
 
-#include <tarn/hash.h>
 #include <tarn/kv_path.h>
 #include <tarn/writer.h>
 
@@ -247,11 +247,33 @@ static enum tarn_err tar_size(struct tarn_kv *kv, struct tarn_span key, uint64_t
     return err;
 }
 
-/* The cursor is 1 + the index of the entry to go on from. */
-static enum tarn_err tar_list(struct tarn_kv *kv, struct tarn_span key, uint64_t *cursor,
-                              struct tarn_kv_entry *out) {
+/* The segment of a path below a directory that follows it, and whether there are more. */
+static bool name_below(const struct index *x, uint32_t at, struct tarn_span dir,
+                       struct tarn_span *name) {
+    struct tarn_span rest = tarn_span_after(index_at(x, at)->path, dir.len ? dir.len + 1 : 0);
+    return tarn_span_split(&rest, '/', name);
+}
+
+/* The first entry of [first, last), all below `dir`, whose name there is not before `from`. */
+static uint32_t lower_name(const struct index *x, struct tarn_span dir, uint32_t first,
+                           uint32_t last, struct tarn_span from) {
+    while (first < last) {
+        uint32_t middle = first + (last - first) / 2;
+        struct tarn_span name;
+        name_below(x, middle, dir, &name);
+        if (tarn_span_compare(name, from) < 0)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    return first;
+}
+
+/* The cursor's hint is 1 + the index of the entry to go on from; without one, its name says it. */
+static enum tarn_err tar_list(struct tarn_kv *kv, struct tarn_span key,
+                              struct tarn_kv_cursor *cursor, struct tarn_kv_entry *out) {
     const struct index *x = &TARN_CONTAINER_OF(kv, struct tarn_kv_tar, kv)->index;
-    struct tarn_span rest, name;
+    struct tarn_span name;
     struct found f;
     uint32_t at;
     enum tarn_err err = find(kv, key, &f);
@@ -259,53 +281,41 @@ static enum tarn_err tar_list(struct tarn_kv *kv, struct tarn_span key, uint64_t
         return err;
     if (f.kind != TARN_KV_DICTIONARY)
         return f.kind == TARN_KV_NONE ? TARN_NOT_FOUND : TARN_INVALID;
-    at = *cursor ? (uint32_t)TARN_MIN(*cursor - 1, (uint64_t)x->count) : f.first;
+    at = cursor->hint ? (uint32_t)TARN_MIN(cursor->hint - 1, (uint64_t)x->count) : f.first;
+    if (!cursor->hint && cursor->name_len && at < x->count)
+        at = lower_name(x, f.key, at, index_behind(x, f.key, at), tarn_kv_cursor_name(cursor));
     if (at >= x->count || !tarn_kv_path_below(index_at(x, at)->path, f.key))
         return TARN_EOF;
-    rest = tarn_span_after(index_at(x, at)->path, f.key.len ? f.key.len + 1 : 0);
-    out->kind = tarn_span_split(&rest, '/', &name) ? TARN_KV_DICTIONARY : TARN_KV_VALUE;
+    out->kind = name_below(x, at, f.key, &name) ? TARN_KV_DICTIONARY : TARN_KV_VALUE;
     out->name = name;
+    out->value = TARN_SPAN_EMPTY;
     if (out->kind == TARN_KV_DICTIONARY) {
         size_t dir_len = (f.key.len ? f.key.len + 1 : 0) + name.len;
         at = index_behind(x, tarn_span_first(index_at(x, at)->path, dir_len), at);
     } else {
+        out->value = index_at(x, at)->value;
         at++;
     }
-    *cursor = (uint64_t)at + 1;
+    cursor->hint = (uint64_t)at + 1;
     return TARN_OK;
 }
 
 static enum tarn_err tar_last_modified(struct tarn_kv *kv, struct tarn_span key, int64_t *seconds) {
-    const struct index *x = &TARN_CONTAINER_OF(kv, struct tarn_kv_tar, kv)->index;
-    int64_t newest = 0;
-    struct found f;
-    enum tarn_err err = find(kv, key, &f);
-    if (err)
-        return err;
-    if (f.kind == TARN_KV_NONE)
-        return TARN_NOT_FOUND;
-    if (f.entry) {
-        *seconds = f.entry->mtime;
-        return TARN_OK;
-    }
-    for (uint32_t i = f.first; i < x->count; i++) {
-        const struct entry *entry = index_at(x, i);
-        if (!tarn_kv_path_below(entry->path, f.key))
-            break;
-        newest = i == f.first ? entry->mtime : TARN_MAX(newest, entry->mtime);
-    }
-    *seconds = newest;
-    return TARN_OK;
+    struct entry *entry;
+    enum tarn_err err = find_value(kv, key, &entry);
+    if (!err)
+        *seconds = entry->mtime;
+    return err;
 }
 
-/* Fixed keys: a digest must be the same in every run, since clients keep it. */
-static void digest_of(struct tarn_span value, uint8_t digest[TARN_KV_DIGEST_BYTES]) {
-    struct tarn_writer w = tarn_writer_over(tarn_bytes_of(digest, TARN_KV_DIGEST_BYTES));
-    for (uint64_t i = 0; i < TARN_KV_DIGEST_BYTES / 8; i++) {
-        struct tarn_hash_key key = {0x7461726e2d6b7631u + i, 0x6469676573742d31u ^ (i << 32)};
-        tarn_writer_u64be(&w, tarn_hash(&key, value));
-    }
-    TARN_ASSERT(tarn_writer_ok(&w));
+static void digest_of(struct tarn_span value, uint8_t out[TARN_KV_DIGEST_BYTES]) {
+    struct digest d;
+    digest_begin(&d);
+    do {
+        digest_add(&d, tarn_span_first(value, DIGEST_PIECE));
+        value = tarn_span_after(value, DIGEST_PIECE);
+    } while (value.len);
+    digest_end(&d, out);
 }
 
 static enum tarn_err tar_digest(struct tarn_kv *kv, struct tarn_span key,

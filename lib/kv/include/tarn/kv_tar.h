@@ -15,8 +15,8 @@
  * listing is in order. Nothing is allocated after init, except that digests are computed at their
  * first use, in the index. Nothing waits. One thread.
  *
- * The digest is made of four SipHash-2-4 values under fixed, public keys. It tells versions of a
- * file apart; it does not resist an attacker who may choose contents.
+ * The digest is made of SipHash-2-4 values under fixed, public keys. It tells versions of a file
+ * apart; it does not resist an attacker who may choose contents.
  */
 #ifndef TARN_KV_TAR_H
 #define TARN_KV_TAR_H
