@@ -322,6 +322,7 @@ bool hand_take(struct net *net, struct seg *out) {
     out->ack = wire_u32(w->bytes + 8);
     out->flags = w->bytes[13];
     out->wnd = wire_u16(w->bytes + 14);
+    out->tos = w->tos;
     out->options_len = header - 20;
     memcpy(out->options, w->bytes + 20, header - 20);
     out->len = w->len - header;

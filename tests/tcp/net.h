@@ -78,7 +78,7 @@ void net_assert_clean(struct net *net);
 struct seg {
     uint16_t src, dst;
     uint32_t seq, ack;
-    uint8_t flags;
+    uint8_t flags, tos;
     uint16_t wnd;
     uint8_t options[40];
     size_t options_len;

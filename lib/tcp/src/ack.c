@@ -84,7 +84,7 @@ bool tcp_ack_input(struct tcp_conn *c, const struct tcp_segment *seg) {
     bool window_changed = update_window(c, seg);
     if (seq_lt(c->snd_una, seg->ack))
         una_advances(c, seg, &round);
-    if (c->sack_ok && c->flight && c->flight->sent)
+    if (c->sack_ok && c->flight)
         tcp_sent_sack(c, seg, &round);
     /* RFC 5681 section 2: what counts as a duplicate. */
     round.duplicate = !round.advanced && outstanding && !window_changed && seg->len == 0

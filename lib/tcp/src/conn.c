@@ -97,6 +97,8 @@ static void free_queues(struct tcp_conn *c) {
     free_cc_block(c);
     while (c->flight && c->flight->sent)
         tcp_sent_free(c, c->flight->sent);
+    if (c->flight)
+        c->flight->tlp_out = false;
     tcp_flight_end(c);
     tcp_queue_clear(c);
     if (!all_is_acked(c))

@@ -112,6 +112,9 @@ struct tcp_range {
 };
 
 enum tcp_recovery { TCP_OPEN, TCP_RECOVERY, TCP_LOSS };
+/* Whether a timeout was needless (RFC 5682): what was sent again is acknowledged first; then two
+ * new segments go out; then the next ACK tells. */
+enum tcp_frto { TCP_FRTO_OFF, TCP_FRTO_WAIT, TCP_FRTO_SEND, TCP_FRTO_SENT };
 enum tcp_xmit_timer {
     TCP_TIMER_NONE,
     TCP_TIMER_RTO,
@@ -127,7 +130,7 @@ struct tcp_listener;
 
 /* What only a connection with data in flight needs to know. */
 struct tcp_flight {
-    struct tcp_sent *sent; /* the oldest; NULL only on the way in and out */
+    struct tcp_sent *sent; /* the oldest; NULL where only a probe's outcome is waited for */
     struct seq_tree tree;
     struct tcp_link by_time, lost;
     uint32_t sent_count;
@@ -145,7 +148,8 @@ struct tcp_flight {
     uint32_t app_limited_until; /* where app_limited: `delivered` behind the gap in sending */
     tarn_time pace_at;          /* before this, nothing goes out; pace_wait: something would */
     bool app_limited, pace_wait;
-    uint8_t dupacks;
+    uint32_t frto_end; /* RFC 5682's RecoveryPoint: snd_nxt before the two new segments */
+    uint8_t dupacks, frto;
     bool rack_reordering, tlp_out, tlp_retransmitted, undo_possible, undo_ts_valid;
 };
 
@@ -410,8 +414,9 @@ struct tcp_rate {
 
 /* recovery.c: what is lost, and how much may be sent (RFC 6582, 6675, 6937, 8985). */
 struct tcp_ack_round {
-    uint32_t acked;  /* bytes newly acknowledged cumulatively, and not SACKed before */
-    uint32_t sacked; /* bytes newly SACKed */
+    uint32_t acked;      /* bytes newly acknowledged cumulatively, and not SACKed before */
+    uint32_t sacked;     /* bytes newly SACKed */
+    uint32_t sacked_end; /* behind the highest of them, where there are any */
     uint32_t in_flight_before;
     uint32_t rtt_us; /* 0: none */
     uint32_t tsecr;  /* where has_ts */
@@ -475,7 +480,7 @@ struct tcp_sent *tcp_sent_oldest(const struct tcp_conn *c);
 struct tcp_sent *tcp_sent_first_lost(const struct tcp_conn *c);
 /* Makes sure that there is a flight; the pool has one for each connection. */
 void tcp_flight_begin(struct tcp_conn *c);
-/* Gives it back where nothing is in flight any more. */
+/* Gives it back where nothing is in flight any more, and nothing is left to be learnt. */
 void tcp_flight_end(struct tcp_conn *c);
 
 /* recv_queue.c */

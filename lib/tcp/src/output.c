@@ -258,11 +258,28 @@ static void restart_after_idle(struct tcp_conn *c) {
     c->cc.ops->idle(&c->cc, c->tcp->now, TARN_MS(idle_ms));
 }
 
+/* Two new segments in place of what is thought lost, and nothing more until they are answered (RFC
+ * 5682 section 2.1, step 2b). True: that is so. */
+static bool frto_sends(struct tcp_conn *c) {
+    struct tcp_flight *f = c->flight;
+    if (!f || f->frto < TCP_FRTO_SEND)
+        return false;
+    if (f->frto == TCP_FRTO_SEND) {
+        f->frto_end = c->snd_nxt;
+        f->frto = tcp_send_new(c, true) ? TCP_FRTO_SENT : TCP_FRTO_OFF;
+        if (f->frto == TCP_FRTO_SENT)
+            (void)tcp_send_new(c, true);
+    }
+    return f->frto == TCP_FRTO_SENT;
+}
+
 static void send_data(struct tcp_conn *c) {
     uint32_t budget;
     struct tcp_sent *lost;
     restart_after_idle(c);
     c->cwnd_limited = false;
+    if (frto_sends(c))
+        return;
     while ((lost = tcp_sent_first_lost(c)) && !tcp_pacing_holds(c)
            && ((budget = tcp_send_budget(c)) >= c->mss || tcp_in_flight(c) == 0))
         if (!tcp_retransmit(c, lost, budget))

@@ -118,14 +118,45 @@ static void undo(struct tcp_conn *c) {
         f->lost_bytes -= sent_space(s);
         ring_push(f->by_time.next, &s->order);
     }
+    /* What seemed to be the delivery of a retransmission was not, and makes nothing lost. */
+    struct tcp_sent *oldest = tcp_sent_oldest(c);
+    if (oldest) {
+        f->rack_sent_us = oldest->sent_us;
+        f->rack_end = oldest->node.seq;
+    }
     c->cc.cwnd = TARN_MAX(c->cc.cwnd, f->undo_cwnd);
     c->cc.ssthresh = f->undo_ssthresh;
     c->cc.ops->undo(&c->cc);
     c->recovery = TCP_OPEN;
     f->dupacks = 0;
+    f->frto = TCP_FRTO_OFF;
     f->undo_possible = false;
     c->spurious = (uint8_t)TARN_MIN(c->spurious + 1, 255);
     c->tcp->stats.spurious_recoveries++;
+}
+
+/* F-RTO (RFC 5682), where no timestamp tells: sections 2.1 and 3.1, from step 2 on. */
+static bool frto_detects(struct tcp_conn *c, const struct tcp_ack_round *round) {
+    struct tcp_flight *f = c->flight;
+    if (f->frto == TCP_FRTO_WAIT) {
+        bool edge = seq_lt(c->snd_nxt, c->snd_una + c->snd_wnd);
+        if (round->advanced)
+            f->frto = seq_lt(c->snd_una, f->recover) && seq_lt(c->snd_nxt, c->snd_end) && edge
+                          ? TCP_FRTO_SEND
+                          : TCP_FRTO_OFF;
+        else if (!c->sack_ok && round->duplicate)
+            f->frto = TCP_FRTO_OFF;
+        return false;
+    }
+    if (f->frto != TCP_FRTO_SENT || (!round->advanced && !round->sacked && !round->duplicate))
+        return false;
+    bool above = seq_lt(f->frto_end, c->snd_una)
+                 || (round->sacked && seq_lt(f->frto_end, round->sacked_end));
+    f->frto = TCP_FRTO_OFF;
+    if (!above && (round->advanced || round->sacked))
+        return true;
+    c->cc.cwnd = TARN_MIN(c->cc.cwnd, 3u * c->mss);
+    return false;
 }
 
 /* RFC 3522 (Eifel): the echo is of the first transmission. RFC 3708: all that was sent again is
@@ -135,6 +166,8 @@ static bool was_spurious(struct tcp_conn *c, const struct tcp_ack_round *round) 
     if (!f->undo_possible)
         return false;
     if (round->dsack && f->undo_segments > 0 && --f->undo_segments == 0)
+        return true;
+    if (c->recovery == TCP_LOSS && frto_detects(c, round))
         return true;
     return c->recovery != TCP_OPEN && round->advanced && round->has_ts && f->undo_ts_valid
            && seq_lt(round->tsecr, f->undo_ts);
@@ -155,6 +188,7 @@ static void leave(struct tcp_conn *c) {
         c->cc.cwnd = TARN_MAX(c->cc.ssthresh, c->mss);
     c->recovery = TCP_OPEN;
     c->flight->dupacks = 0;
+    c->flight->frto = TCP_FRTO_OFF;
 }
 
 /* RFC 6937 section 3, with the slow-start bound only where the ACK shows that nothing more was lost
@@ -258,16 +292,21 @@ void tcp_recovery_probe(struct tcp_conn *c) {
     (void)tcp_retransmit(c, last, c->mss);
 }
 
-/* Section 7.4.2: the probe filled a hole, or the peer says that it was not needed. */
+/* Section 7.4.2: did the probe fill a hole, or was it not needed? An ACK of just what was sent
+ * until then may be of the first transmission, and what shows it may come behind; a timestamp tells
+ * at once. */
 static void probe_answered(struct tcp_conn *c, const struct tcp_ack_round *round) {
     struct tcp_flight *f = c->flight;
-    if (!f->tlp_out || !round->advanced || seq_lt(c->snd_una, f->tlp_end))
+    if (!f->tlp_out || seq_lt(c->snd_una, f->tlp_end))
+        return;
+    bool echo = round->has_ts && f->undo_ts_valid;
+    bool first = echo && seq_lt(round->tsecr, f->undo_ts);
+    bool needless = !f->tlp_retransmitted || round->dsack || first || c->recovery != TCP_OPEN;
+    bool repaired = seq_lt(f->tlp_end, c->snd_una) || (echo && round->advanced);
+    if (!needless && !repaired)
         return;
     f->tlp_out = false;
-    if (!f->tlp_retransmitted || round->dsack || c->recovery != TCP_OPEN)
-        return;
-    /* An echo of the first transmission says the same. */
-    if (round->has_ts && f->undo_ts_valid && seq_lt(round->tsecr, f->undo_ts))
+    if (needless)
         return;
     c->cc.ops->congestion(&c->cc, c->tcp->now, c->snd_nxt - c->snd_una + round->acked);
     if (!c->cc.ops->models)
@@ -340,6 +379,7 @@ void tcp_recovery_reo_timer(struct tcp_conn *c) {
 void tcp_recovery_timeout(struct tcp_conn *c) {
     bool again = c->recovery == TCP_LOSS && c->backoffs > 0;
     c->flight->dupacks = 0;
+    c->flight->frto = c->recovery == TCP_OPEN && !c->ts_ok ? TCP_FRTO_WAIT : TCP_FRTO_OFF;
     c->flight->tlp_out = false;
     if (!again)
         remember(c);

@@ -32,8 +32,9 @@ void tcp_flight_begin(struct tcp_conn *c) {
     ring_init(&c->flight->lost);
 }
 
+/* A probe's outcome may only show later (RFC 8985 section 7.4.2). */
 void tcp_flight_end(struct tcp_conn *c) {
-    if (!c->flight || c->flight->sent)
+    if (!c->flight || c->flight->sent || (c->flight->tlp_out && c->flight->tlp_retransmitted))
         return;
     tarn_pool_put(&c->tcp->flights, c->flight);
     c->flight = NULL;
@@ -221,6 +222,7 @@ static void mark_sacked(struct tcp_conn *c, struct tcp_sent *s, const struct tcp
     s->flags = (uint8_t)((s->flags & ~SENT_LOST) | SENT_SACKED);
     ring_remove(&s->order);
     c->flight->sacked_bytes += sent_space(s);
+    round->sacked_end = round->sacked ? seq_max(round->sacked_end, sent_end(s)) : sent_end(s);
     round->sacked += s->len;
 }
 
