@@ -16,8 +16,12 @@ enum tarn_err addr_init(struct tarn_ip *ip) {
     return err;
 }
 
-static uint64_t hash_of(const struct tarn_ip *ip, const struct tarn_ip_addr *addr) {
-    return tarn_hash(&ip->key, TARN_SPAN_ARRAY(addr->bytes));
+/* No keyed hash: what is in these tables is our own, few, and no stranger's choice. */
+static uint64_t hash_of(const struct tarn_ip_addr *addr) {
+    uint64_t x = TARN_AT(addr->halves, 0) ^ TARN_AT(addr->halves, 1);
+    x ^= x >> 32;
+    x ^= x >> 16;
+    return x ^ x >> 8;
 }
 
 struct own *own_find(const struct tarn_ip *ip, const struct tarn_ip_addr *addr,
@@ -25,7 +29,7 @@ struct own *own_find(const struct tarn_ip *ip, const struct tarn_ip_addr *addr,
     /* Nearly every packet is for an interface's first address. */
     if (iface && iface->addrs && tarn_ip_addr_equal(&iface->addrs->prefix.addr, addr))
         return iface->addrs;
-    struct tarn_map_link *l = tarn_map_first(&ip->own_by_addr, hash_of(ip, addr));
+    struct tarn_map_link *l = tarn_map_first(&ip->own_by_addr, hash_of(addr));
     for (; l; l = tarn_map_following(l)) {
         struct own *own = TARN_CONTAINER_OF(l, struct own, link);
         if (tarn_ip_addr_equal(&own->prefix.addr, addr) && (!iface || own->iface == iface))
@@ -91,7 +95,7 @@ enum tarn_err own_insert(struct tarn_ip *ip, struct iface *iface,
     while (*last)
         last = &(*last)->next;
     *last = own;
-    tarn_map_insert(&ip->own_by_addr, &own->link, hash_of(ip, &prefix->addr));
+    tarn_map_insert(&ip->own_by_addr, &own->link, hash_of(&prefix->addr));
     struct tarn_ip_route_entry route = connected_route(own);
     if (routed && routes_add(&ip->routes, &route, true)) {
         own_unlink(ip, own);
@@ -195,7 +199,7 @@ void addr_event(struct tarn_link_user *user, const struct tarn_ip_addr *addr,
 
 static struct group *group_find(const struct tarn_ip *ip, const struct tarn_ip_addr *addr,
                                 const struct iface *iface) {
-    struct tarn_map_link *l = tarn_map_first(&ip->group_by_addr, hash_of(ip, addr));
+    struct tarn_map_link *l = tarn_map_first(&ip->group_by_addr, hash_of(addr));
     for (; l; l = tarn_map_following(l)) {
         struct group *g = TARN_CONTAINER_OF(l, struct group, link);
         if (g->iface == iface && tarn_ip_addr_equal(&g->addr, addr))
@@ -222,7 +226,7 @@ static enum tarn_err group_add(struct tarn_ip *ip, struct iface *iface,
         tarn_pool_put(&ip->groups, g);
         return err;
     }
-    tarn_map_insert(&ip->group_by_addr, &g->link, hash_of(ip, addr));
+    tarn_map_insert(&ip->group_by_addr, &g->link, hash_of(addr));
     return TARN_OK;
 }
 

@@ -73,8 +73,13 @@ static enum tarn_err make_tcp(struct tarn_stack *stack, const struct tarn_stack_
     return err;
 }
 
+/* All the frames of one round may be for one endpoint, and answered: its queues hold that many. */
 static enum tarn_err make_udp(struct tarn_stack *stack, const struct tarn_stack_config *config) {
     struct tarn_udp_config udp = config->udp;
+    uint32_t round_bytes = stack->rx_budget * (uint32_t)tarn_pkt_class_bytes(TARN_PKT_FRAME);
+    udp.rx_endpoint_max = udp.rx_endpoint_max ? udp.rx_endpoint_max : stack->rx_budget;
+    udp.rx_endpoint_bytes = udp.rx_endpoint_bytes ? udp.rx_endpoint_bytes : round_bytes;
+    udp.tx_datagrams_max = udp.tx_datagrams_max ? udp.tx_datagrams_max : stack->rx_budget;
     udp.alloc = config->alloc;
     udp.random = config->random;
     udp.tasks = config->tasks;

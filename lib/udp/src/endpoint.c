@@ -6,20 +6,6 @@ struct endpoint *udp_endpoint(struct tarn_udp *udp, struct tarn_handle h) {
     return tarn_pool_get(&udp->endpoints, h);
 }
 
-uint64_t udp_match_hash(const struct tarn_udp *udp, const struct tarn_endpoint *local,
-                        const struct tarn_endpoint *remote) {
-    struct {
-        struct tarn_ip_addr local, remote;
-        uint16_t local_port, remote_port;
-        uint32_t pad;
-    } key = {local->addr, remote->addr, local->port, remote->port, 0};
-    return tarn_hash(&udp->key, tarn_span_of(&key, sizeof key));
-}
-
-uint64_t udp_port_hash(const struct tarn_udp *udp, uint16_t port) {
-    return tarn_hash(&udp->key, tarn_span_of(&port, sizeof port));
-}
-
 bool udp_endpoint_equal(const struct tarn_endpoint *a, const struct tarn_endpoint *b) {
     return a->port == b->port && tarn_ip_addr_equal(&a->addr, &b->addr);
 }
@@ -36,7 +22,7 @@ static bool addrs_overlap(const struct tarn_ip_addr *a, const struct tarn_ip_add
 static bool port_is_free(const struct tarn_udp *udp, const struct tarn_datagram_config *config,
                          uint16_t port) {
     unsigned sharers = 0;
-    struct tarn_map_link *link = tarn_map_first(&udp->by_port, udp_port_hash(udp, port));
+    struct tarn_map_link *link = tarn_map_first(&udp->by_port, port);
     for (; link; link = tarn_map_following(link)) {
         const struct endpoint *ep = TARN_CONTAINER_OF(link, struct endpoint, by_port);
         if (ep->local.port != port)
@@ -109,8 +95,7 @@ enum tarn_err tarn_udp_open(struct tarn_udp *udp, const struct tarn_datagram_con
         .shared = config->shared,
         .iface = config->iface,
     };
-    tarn_map_insert(&udp->by_match, &ep->by_match, udp_match_hash(udp, &ep->local, &ep->remote));
-    tarn_map_insert(&udp->by_port, &ep->by_port, udp_port_hash(udp, port));
+    tarn_map_insert(&udp->by_port, &ep->by_port, port);
     *out = tarn_pool_handle(&udp->endpoints, ep);
     return TARN_OK;
 }
@@ -135,12 +120,10 @@ enum tarn_err udp_connect(struct endpoint *ep, const struct tarn_endpoint *remot
         if (tarn_ip_addr_is_any(&src))
             src = route.src;
     }
-    tarn_map_remove(&udp->by_match, &ep->by_match);
     ep->local.addr = src;
     ep->remote = to;
     ep->connected = remote != NULL;
     ep->error = TARN_OK;
-    tarn_map_insert(&udp->by_match, &ep->by_match, udp_match_hash(udp, &ep->local, &ep->remote));
     if (ep->connected)
         udp_rx_drop_others(ep);
     return TARN_OK;
@@ -193,7 +176,6 @@ void udp_close(struct endpoint *ep) {
     udp_rx_clear(ep);
     tarn_task_cancel(&ep->event_task);
     tarn_task_cancel(&ep->room_task);
-    tarn_map_remove(&udp->by_match, &ep->by_match);
     tarn_map_remove(&udp->by_port, &ep->by_port);
     tarn_pool_put(&udp->endpoints, ep);
 }

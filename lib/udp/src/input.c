@@ -33,36 +33,39 @@ static bool on_iface(uint8_t wanted, const struct tarn_ip_meta *meta) {
     return wanted == 0 || wanted == meta->iface + 1;
 }
 
-static struct endpoint *find_exact(const struct tarn_udp *udp, const struct tarn_ip_meta *meta,
-                                   const struct tarn_endpoint *local,
-                                   const struct tarn_endpoint *remote) {
-    struct tarn_map_link *link = tarn_map_first(&udp->by_match, udp_match_hash(udp, local, remote));
-    for (; link; link = tarn_map_following(link)) {
-        struct endpoint *ep = TARN_CONTAINER_OF(link, struct endpoint, by_match);
-        if (udp_endpoint_equal(&ep->local, local) && udp_endpoint_equal(&ep->remote, remote)
-            && on_iface(ep->iface, meta))
-            return ep;
-    }
-    return NULL;
+/* How well a datagram fits: connected to its sender, then bound to its address, to all of its
+ * family, to all. 0: not for this endpoint. */
+static unsigned fit(const struct endpoint *ep, const struct tarn_ip_meta *meta,
+                    const struct tarn_datagram_info *info) {
+    const struct tarn_ip_addr none = TARN_IP_ADDR_NONE;
+    const struct tarn_ip_addr *bound = &ep->local.addr, *dst = &info->local.addr;
+    if (ep->local.port != info->local.port || !on_iface(ep->iface, meta))
+        return 0;
+    bool exact = tarn_ip_addr_equal(bound, dst);
+    if (ep->connected)
+        return exact && udp_endpoint_equal(&ep->remote, &info->remote) ? 4 : 0;
+    if (exact)
+        return 3;
+    if (tarn_ip_addr_is_v4(bound))
+        return tarn_ip_addr_is_any(bound) && tarn_ip_addr_is_v4(dst) ? 2 : 0;
+    return tarn_ip_addr_equal(bound, &none) ? 1 : 0;
 }
 
-/* The most specific one: connected, then bound to the address, to all of its family, to all. */
+/* At most TARN_UDP_PORT_SHARERS_MAX have one port. The newest of those that fit equally well. */
 static struct endpoint *find(const struct tarn_udp *udp, const struct tarn_ip_meta *meta,
                              const struct tarn_datagram_info *info) {
-    const struct tarn_endpoint anyone = {TARN_IP_ADDR_NONE, 0};
-    struct tarn_endpoint local = info->local;
-    struct endpoint *ep = find_exact(udp, meta, &local, &info->remote);
-    if (!ep)
-        ep = find_exact(udp, meta, &local, &anyone);
-    if (!ep && tarn_ip_addr_is_v4(&local.addr)) {
-        local.addr = TARN_IP_ADDR_V4(0, 0, 0, 0);
-        ep = find_exact(udp, meta, &local, &anyone);
+    struct endpoint *best = NULL;
+    unsigned best_fit = 0;
+    struct tarn_map_link *link = tarn_map_first(&udp->by_port, info->local.port);
+    for (; link; link = tarn_map_following(link)) {
+        struct endpoint *ep = TARN_CONTAINER_OF(link, struct endpoint, by_port);
+        unsigned fits = fit(ep, meta, info);
+        if (fits > best_fit) {
+            best = ep;
+            best_fit = fits;
+        }
     }
-    if (!ep) {
-        local.addr = TARN_IP_ADDR_NONE;
-        ep = find_exact(udp, meta, &local, &anyone);
-    }
-    return ep;
+    return best;
 }
 
 static bool hears_group(const struct endpoint *ep, const struct tarn_ip_meta *meta) {
@@ -93,8 +96,7 @@ static bool deliver_to_all(struct tarn_udp *udp, const struct tarn_ip_meta *meta
                            struct tarn_pkt *pkt, const struct tarn_datagram_info *info,
                            bool multicast) {
     struct endpoint *last = NULL;
-    struct tarn_map_link *link =
-        tarn_map_first(&udp->by_port, udp_port_hash(udp, info->local.port));
+    struct tarn_map_link *link = tarn_map_first(&udp->by_port, info->local.port);
     for (; link; link = tarn_map_following(link)) {
         struct endpoint *ep = TARN_CONTAINER_OF(link, struct endpoint, by_port);
         if (!hears(ep, meta, info, multicast))
@@ -180,12 +182,12 @@ void tarn_udp_input(struct tarn_udp *udp, const struct tarn_ip_meta *meta, struc
 
 void tarn_udp_error(struct tarn_udp *udp, const struct tarn_ip_meta *meta, enum tarn_ip_error error,
                     struct tarn_span quoted) {
-    struct tarn_endpoint local = {meta->src, 0}, remote = {meta->dst, 0};
+    struct tarn_datagram_info sent = {.remote.addr = meta->dst, .local.addr = meta->src};
     struct endpoint *ep = NULL;
-    struct tarn_ip_meta here = *meta;
-    if (tarn_span_u16be(&quoted, &local.port) && tarn_span_u16be(&quoted, &remote.port)
-        && remote.port != 0)
-        ep = find_exact(udp, &here, &local, &remote);
+    if (tarn_span_u16be(&quoted, &sent.local.port) && tarn_span_u16be(&quoted, &sent.remote.port))
+        ep = find(udp, meta, &sent);
+    if (ep && !ep->connected)
+        ep = NULL;
     /* Too big: ip has lowered the path MTU, and the next no_fragment send is told. */
     if (!ep || error == TARN_IP_ERROR_TOO_BIG) {
         udp->stats.errors_ignored += !ep;

@@ -37,7 +37,7 @@ struct endpoint {
     bool
         readable_due; /* tell the next arrival: recv has answered TARN_AGAIN, or was never called */
 
-    struct tarn_map_link by_match, by_port;
+    struct tarn_map_link by_port;
     struct tarn_endpoint local, remote;
     struct tarn_ip_addr bound; /* local.addr without the address that connect chose */
     bool connected, broadcast, shared;
@@ -54,22 +54,16 @@ struct endpoint {
 struct tarn_udp {
     struct tarn_ip_upper upper;
     struct tarn_udp_config config;
-    struct tarn_hash_key key;
     struct tarn_pool endpoints, rx;
-    struct tarn_map
-        by_match; /* local and remote address and port; the remote zero if unconnected */
-    struct tarn_map by_port;
-    struct tarn_tasks room; /* endpoints that wait for the send queue */
-    struct tx *tx;          /* a ring of config.tx_datagrams_max */
+    struct tarn_map by_port; /* the port is its own hash: our ports are no stranger's choice */
+    struct tarn_tasks room;  /* endpoints that wait for the send queue */
+    struct tx *tx;           /* a ring of config.tx_datagrams_max */
     uint32_t tx_head, tx_count;
     struct tarn_udp_stats stats;
 };
 
 /* endpoint.c */
 struct endpoint *udp_endpoint(struct tarn_udp *udp, struct tarn_handle h);
-uint64_t udp_match_hash(const struct tarn_udp *udp, const struct tarn_endpoint *local,
-                        const struct tarn_endpoint *remote);
-uint64_t udp_port_hash(const struct tarn_udp *udp, uint16_t port);
 bool udp_endpoint_equal(const struct tarn_endpoint *a, const struct tarn_endpoint *b);
 enum tarn_err udp_connect(struct endpoint *ep, const struct tarn_endpoint *remote);
 enum tarn_err udp_join(struct endpoint *ep, const struct tarn_ip_addr *group, uint8_t iface,

@@ -39,13 +39,11 @@ enum tarn_err tarn_udp_new(const struct tarn_udp_config *config, struct tarn_udp
     udp->config = *config;
     struct tarn_udp_config *c = &udp->config;
     set_defaults(c);
-    tarn_hash_key_init(&udp->key, c->random);
     tarn_tasks_init(&udp->room);
     if ((err = tarn_pool_init(&udp->endpoints, c->alloc, sizeof(struct endpoint),
                               _Alignof(struct endpoint), c->endpoints_max))
         || (err = tarn_pool_init(&udp->rx, c->alloc, sizeof(struct rx), _Alignof(struct rx),
                                  c->rx_datagrams_max))
-        || (err = tarn_map_init(&udp->by_match, c->alloc, c->endpoints_max))
         || (err = tarn_map_init(&udp->by_port, c->alloc, c->endpoints_max)))
         return err;
     udp->tx = TARN_NEW_ARRAY(c->alloc, c->tx_datagrams_max, struct tx);

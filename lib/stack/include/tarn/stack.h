@@ -51,7 +51,7 @@ struct tarn_stack_config {
     struct tarn_ip_limits ip;
     struct tarn_tcp_limits tcp;
     struct tarn_tcp_options tcp_options;
-    struct tarn_udp_config udp; /* limits only */
+    struct tarn_udp_config udp; /* limits only; an endpoint's queues: [rx_budget] */
 };
 
 struct tarn_stack;

@@ -32,7 +32,7 @@
 
 struct tarn_udp_config {
     struct tarn_alloc *alloc;
-    struct tarn_random *random;  /* ports and the hash key: must be unpredictable to peers */
+    struct tarn_random *random;  /* ports: must be unpredictable to peers */
     struct tarn_tasks *tasks;    /* events are delivered from there */
     struct tarn_pkt_pool *pkts;  /* for what is sent, and for copies to several receivers */
     struct tarn_ip_lower *lower; /* outlives the tarn_udp */
