@@ -17,7 +17,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 sys.dont_write_bytecode = True
-from tools.common import build, build_dir, configure, quietly  # noqa: E402
+from tools.common import build, build_dir, configure, quietly, tender_path  # noqa: E402,F401
 
 SERVER_CORE, CLIENT_CORE = '0', '1'
 SERVER, CLIENT = '10.77.0.2', '10.77.0.1'
@@ -41,9 +41,10 @@ def sh(*command, **more):
 class Place:
     """A client's namespace and a server's, joined by a veth pair or (one namespace) by a tap."""
 
-    def __init__(self, kind):
-        self.client = f'tarn-bench-{os.getpid()}-{kind}-c'
-        self.server = self.client if kind == 'tap' else f'tarn-bench-{os.getpid()}-{kind}-s'
+    def __init__(self, kind, name=None):
+        self.name = name or kind
+        self.client = f'tarn-bench-{os.getpid()}-{self.name}-c'
+        self.server = self.client if kind == 'tap' else f'tarn-bench-{os.getpid()}-{self.name}-s'
         self.kind, self.children = kind, []
 
     def __enter__(self):
