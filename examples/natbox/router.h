@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Two Ethernets, IPv4 forwarded between them through a filter that translates, and the box's own IP
- * on both. Only libraries and what ties them; natbox.c decides about addresses. */
+/* Two Ethernets, IP forwarded between them through a filter (which translates IPv4), and the box's
+ * own IP on both. Only libraries and what ties them; natbox.c decides about addresses. */
 #ifndef NATBOX_ROUTER_H
 #define NATBOX_ROUTER_H
 
@@ -11,32 +11,22 @@
 #include <tarn/offload.h>
 #include <tarn/udp.h>
 
-struct router;
+enum router_side { ROUTER_INSIDE, ROUTER_OUTSIDE, ROUTER_SIDES }; /* and the numbers in its IP */
 
-/* One network. Ethernet hands what arrives to `user`; what is for the box goes on through `link`,
- * which its IP takes for the Ethernet itself. */
-struct router_side {
-    struct router *router;
-    struct tarn_offload *edge;
-    struct tarn_ethernet *ethernet;
-    struct tarn_link_user user;
-    struct tarn_link link;
-    struct tarn_ip_prefix addr;
-    enum tarn_filter_direction from; /* what comes from here goes in which direction */
-};
-
-struct router_stats {
-    uint64_t forwarded, for_us, no_route, hops, too_long;
+struct router_network {
+    struct tarn_netif *netif;
+    struct tarn_ip_prefix ipv4, ipv6; /* the box's addresses there; ipv6 any: none */
 };
 
 struct router {
-    struct router_side inside, outside;
-    struct tarn_ip_addr gateway;
+    struct tarn_offload *edge[ROUTER_SIDES];
+    struct tarn_ethernet *ethernet[ROUTER_SIDES];
+    struct tarn_ip_forwarder forwarder;
+    struct tarn_ip_addr outside; /* what the inside is translated to */
     struct tarn_filter *filter;
     struct tarn_ip *ip;
     struct tarn_udp *udp;
     bool more; /* the last poll left frames */
-    struct router_stats stats;
 };
 
 struct router_config {
@@ -44,11 +34,12 @@ struct router_config {
     struct tarn_random *random;
     struct tarn_tasks *tasks;
     struct tarn_pkt_pool *pkts;
-    struct tarn_netif *inside_netif, *outside_netif;
-    struct tarn_ip_prefix inside, outside;
-    struct tarn_ip_addr gateway; /* on the outside; any: only its own network is reached */
+    struct router_network side[ROUTER_SIDES];
+    /* On the outside; any: only its own network is reached. */
+    struct tarn_ip_addr gateway, gateway6;
     struct tarn_filter_rule *rules;
     size_t rule_count;
+    size_t table_bytes; /* for the filter's flows; 0: its default */
 };
 
 TARN_MUST_USE enum tarn_err router_init(struct router *r, const struct router_config *config,

@@ -164,7 +164,11 @@ void icmpv4_error(struct tarn_ip *ip, const struct tarn_pkt *about, uint8_t type
     tarn_writer_span_put(&w, quote);
     tarn_writer_patch_u16be(&w, 2, tarn_csum_finish(tarn_csum_add(0, tarn_writer_span(&w))));
     tarn_pkt_grow(pkt, w.len);
-    struct tarn_ip_meta meta = {.src = h.dst, .dst = h.src, .proto = TARN_IP_PROTO_ICMP};
+    /* What was to be forwarded is answered from the address that is nearest to its sender. */
+    const struct own *own = own_find(ip, &h.dst, NULL);
+    struct tarn_ip_meta meta = {.dst = h.src, .proto = TARN_IP_PROTO_ICMP};
+    if (own && own_is_usable(own))
+        meta.src = h.dst;
     if (ipv4_send(ip, &meta, pkt, now) == TARN_OK)
         ip->stats.icmp_errors_out++;
 }

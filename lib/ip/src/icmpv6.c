@@ -174,7 +174,8 @@ void icmpv6_error(struct tarn_ip *ip, struct iface *iface, const struct tarn_pkt
                                 .dst = h.src,
                                 .proto = TARN_IP_PROTO_ICMPV6,
                                 .iface = scope_of(&h.src, iface->index)};
-    if (tarn_ip_addr_is_multicast(&h.dst))
+    const struct own *own = own_find(ip, &h.dst, NULL);
+    if (!own || !own_is_usable(own)) /* a group, or to be forwarded */
         meta.src = TARN_IP_ADDR_NONE;
     struct path path;
     if (path_find(ip, meta.iface, &meta.src, &meta.dst, &path))

@@ -190,8 +190,9 @@ struct tarn_ip {
     struct path_mtus path_mtus;
     struct reass reass;
     struct ndp ndp;
-    struct tarn_timers timers;  /* of datagrams */
-    struct tarn_pkt_queue loop; /* packets to ourselves, at their IP header */
+    struct tarn_timers timers;           /* of datagrams */
+    struct tarn_pkt_queue loop;          /* packets to ourselves, at their IP header */
+    struct tarn_ip_forwarder *forwarder; /* NULL: a host */
     struct tarn_ip_watch *watches;
     uint32_t ids[ID_COUNTERS];
     tarn_time icmp_refilled;
@@ -233,6 +234,8 @@ struct path {
     enum tarn_link_dst_kind kind;
     bool local; /* to ourselves */
 };
+enum tarn_err path_way(struct tarn_ip *ip, unsigned bound, const struct tarn_ip_addr *dst,
+                       struct path *out); /* all but src */
 enum tarn_err path_find(struct tarn_ip *ip, unsigned bound, const struct tarn_ip_addr *src,
                         const struct tarn_ip_addr *dst, struct path *out);
 enum tarn_err path_route(struct tarn_ip_lower *lower, const struct tarn_ip_addr *src,
@@ -270,6 +273,14 @@ TARN_MUST_USE bool ipv4_parse(struct tarn_span s, struct ipv4_header *h);
 /* iface NULL: from ourselves. */
 void ipv4_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_link_meta *meta,
                 struct tarn_pkt *pkt, tarn_time now);
+/* A fragment goes into its datagram; the whole, once there, comes back at its data, with the header
+ * that `h` then has in front. */
+struct tarn_pkt *ipv4_reassemble(struct tarn_ip *ip, const struct iface *iface,
+                                 struct ipv4_header *h, uint8_t cast, struct tarn_pkt *pkt,
+                                 tarn_time now);
+enum tarn_err ipv4_send_fragments(struct tarn_ip *ip, const struct path *path,
+                                  const struct tarn_ip_meta *meta, uint8_t hops, uint16_t mtu,
+                                  uint16_t id, struct tarn_pkt *pkt, tarn_time now);
 enum tarn_err ipv4_send(struct tarn_ip *ip, const struct tarn_ip_meta *meta, struct tarn_pkt *pkt,
                         tarn_time now);
 
@@ -336,6 +347,13 @@ void icmpv6_error(struct tarn_ip *ip, struct iface *iface, const struct tarn_pkt
 /* Puts the checksum into a message that is complete otherwise. */
 void icmpv6_checksum(struct tarn_pkt *pkt, const struct tarn_ip_addr *src,
                      const struct tarn_ip_addr *dst);
+
+/* forward.c: a unicast packet, at its IP header. Answers with one that is for us, whole, and its
+ * header; NULL: it went elsewhere. */
+struct tarn_pkt *forward_ipv4(struct tarn_ip *ip, struct iface *iface, struct ipv4_header *h,
+                              struct tarn_pkt *pkt, tarn_time now);
+struct tarn_pkt *forward_ipv6(struct tarn_ip *ip, struct iface *iface, struct ipv6_header *h,
+                              struct tarn_pkt *pkt, tarn_time now);
 
 /* ndp.c */
 enum tarn_err ndp_init(struct tarn_ip *ip);

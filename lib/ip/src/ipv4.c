@@ -123,10 +123,9 @@ static bool check_header(struct tarn_ip *ip, const struct iface *iface, struct t
     return true;
 }
 
-/* A fragment goes into its datagram; the whole, once there, comes back with its own header. */
-static struct tarn_pkt *reassemble(struct tarn_ip *ip, const struct iface *iface,
-                                   struct ipv4_header *h, uint8_t cast, struct tarn_pkt *pkt,
-                                   tarn_time now) {
+struct tarn_pkt *ipv4_reassemble(struct tarn_ip *ip, const struct iface *iface,
+                                 struct ipv4_header *h, uint8_t cast, struct tarn_pkt *pkt,
+                                 tarn_time now) {
     struct reass_key key = {
         .src = h->src, .dst = h->dst, .id = h->id, .iface = iface->index, .proto = h->proto};
     uint32_t off = (h->frag & 0x1fffu) * 8u;
@@ -160,7 +159,12 @@ void ipv4_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_link_
             drop(pkt, &ip->stats.drops_martian);
             return;
         }
-        if (!is_ours(ip, iface, meta, &h, &cast)) {
+        if (ip->forwarder && meta->cast == TARN_LINK_TO_US && !is_broadcast(iface, &h.dst)
+            && !tarn_ip_addr_is_multicast(&h.dst)) {
+            pkt = forward_ipv4(ip, iface, &h, pkt, now);
+            if (!pkt)
+                return;
+        } else if (!is_ours(ip, iface, meta, &h, &cast)) {
             drop(pkt, &ip->stats.drops_destination);
             return;
         }
@@ -170,7 +174,7 @@ void ipv4_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_link_
         iface = own ? own->iface : iface_at(ip, 0);
     }
     if (h.frag & (IPV4_MF | 0x1fff)) {
-        pkt = reassemble(ip, iface, &h, cast, pkt, now);
+        pkt = ipv4_reassemble(ip, iface, &h, cast, pkt, now);
         if (!pkt)
             return;
     } else {

@@ -25,11 +25,10 @@ static enum tarn_err refuse(struct tarn_pkt *pkt, uint64_t *counter, enum tarn_e
 
 /* RFC 791 section 2.3. Checksums are completed first, once over the whole: no device can do it over
  * several packets. All pieces or none: one alone is of no use to anybody. */
-static enum tarn_err send_fragments(struct tarn_ip *ip, const struct path *path,
-                                    const struct tarn_ip_meta *meta, uint8_t hops, uint16_t mtu,
-                                    struct tarn_pkt *pkt, tarn_time now) {
+enum tarn_err ipv4_send_fragments(struct tarn_ip *ip, const struct path *path,
+                                  const struct tarn_ip_meta *meta, uint8_t hops, uint16_t mtu,
+                                  uint16_t id, struct tarn_pkt *pkt, tarn_time now) {
     size_t chunk = (mtu - IPV4_HEADER_BYTES) & ~7u;
-    uint16_t id = (uint16_t)fragment_id(ip, meta, 1);
     struct tarn_pkt_queue pieces = {0};
     tarn_pkt_csum_complete(pkt);
     for (size_t off = 0; off < pkt->len; off += chunk) {
@@ -74,7 +73,8 @@ enum tarn_err ipv4_send(struct tarn_ip *ip, const struct tarn_ip_meta *asked, st
     if (!cut_below && pkt->len + IPV4_HEADER_BYTES > mtu) {
         if (meta.no_fragment)
             return refuse(pkt, &ip->stats.drops_too_big, TARN_LIMIT);
-        return send_fragments(ip, &path, &meta, hops, mtu, pkt, now);
+        return ipv4_send_fragments(ip, &path, &meta, hops, mtu, (uint16_t)fragment_id(ip, &meta, 1),
+                                   pkt, now);
     }
     /* RFC 6864 section 4.1: what cannot be fragmented needs no identification. */
     uint16_t id = 0;

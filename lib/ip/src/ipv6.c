@@ -281,7 +281,11 @@ void ipv6_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_link_
             drop(pkt, &ip->stats.drops_martian);
             return;
         }
-        if (!is_ours(ip, iface, meta, &h, &cast)) {
+        if (ip->forwarder && meta->cast == TARN_LINK_TO_US && !tarn_ip_addr_is_multicast(&h.dst)) {
+            pkt = forward_ipv6(ip, iface, &h, pkt, now);
+            if (!pkt)
+                return;
+        } else if (!is_ours(ip, iface, meta, &h, &cast)) {
             drop(pkt, &ip->stats.drops_destination);
             return;
         }

@@ -78,8 +78,8 @@ static struct iface *fallback_iface(struct tarn_ip *ip, unsigned bound,
     return iface_at(ip, r ? r->entry.iface : 0);
 }
 
-static enum tarn_err find_way(struct tarn_ip *ip, unsigned bound, const struct tarn_ip_addr *dst,
-                              struct path *out) {
+enum tarn_err path_way(struct tarn_ip *ip, unsigned bound, const struct tarn_ip_addr *dst,
+                       struct path *out) {
     const struct own *own = own_find(ip, dst, NULL);
     out->next_hop = *dst;
     if ((own && own_is_usable(own)) || tarn_ip_addr_is_loopback(dst)) {
@@ -110,7 +110,7 @@ static enum tarn_err find_way(struct tarn_ip *ip, unsigned bound, const struct t
 enum tarn_err path_find(struct tarn_ip *ip, unsigned bound, const struct tarn_ip_addr *src,
                         const struct tarn_ip_addr *dst, struct path *out) {
     *out = (struct path){0};
-    enum tarn_err err = find_way(ip, bound, dst, out);
+    enum tarn_err err = path_way(ip, bound, dst, out);
     if (err)
         return err;
     if (!tarn_ip_addr_is_any(src)) {

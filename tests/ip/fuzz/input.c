@@ -27,7 +27,15 @@ static void put_checksums_right(uint8_t *p, size_t n) {
     }
 }
 
+static bool pass(struct tarn_ip_forwarder *f, unsigned iface, bool own, struct tarn_pkt *pkt,
+                 tarn_time now) {
+    (void)f, (void)iface, (void)own, (void)now;
+    return pkt->len % 8 != 0;
+}
+static const struct tarn_ip_forwarder_ops forwarder_ops = {pass};
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static struct tarn_ip_forwarder forwarder = {&forwarder_ops};
     static struct world w;
     struct tarn_span in = tarn_span_of(data, size), bytes;
     uint16_t len;
@@ -42,6 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         || tarn_ip_addr_add(w.ip, 0, &ours, size & 2, w.now))
         abort();
     w.reject = size & 1;
+    tarn_ip_forward_by(w.ip, size & 4 ? &forwarder : NULL);
     while (tarn_span_u16be(&in, &len)) {
         uint8_t buf[0x800];
         tick(&w, (tarn_time)(len >> 12 & 7) * (len >> 12 & 7) * TARN_MS(800));

@@ -5,7 +5,8 @@
  * A struct tarn_ip is one host's IP layer: a pure state machine. Packets come from the links it was
  * given (or through tarn_ip_input, for who holds IP packets: a tun device, a VPN), go to the
  * transports registered for their protocol, and out through tarn_ip_lower. ICMP is spoken here:
- * echo is answered, errors are sent (bounded) and understood. It is a host: it never forwards.
+ * echo is answered, errors are sent (bounded) and understood. It is a host, and forwards nothing
+ * before it is told who decides (tarn_ip_forward_by).
  *
  * Never allocates after tarn_ip_new, blocks or reads a clock. Packets to this host's own addresses
  * are queued and delivered at the next tick, so no transport is entered from its own send. Time
@@ -150,18 +151,40 @@ TARN_MUST_USE enum tarn_err tarn_ip_route_add(struct tarn_ip *ip,
 TARN_MUST_USE enum tarn_err tarn_ip_route_remove(struct tarn_ip *ip,
                                                  const struct tarn_ip_route_entry *route);
 
+/* -- forwarding ---------------------------------------------------------------------------------
+ */
+
+struct tarn_ip_forwarder;
+struct tarn_ip_forwarder_ops {
+    /* A unicast packet has come in on `iface`, at its IP header; of IPv4 only whole datagrams.
+     * `own`: its destination is an address of ours, of whichever interface. True: it goes where its
+     * destination says, which may have been changed in here (NAT): to us, or on. Never takes it.
+     */
+    bool (*pass)(struct tarn_ip_forwarder *forwarder, unsigned iface, bool own,
+                 struct tarn_pkt *pkt, tarn_time now);
+};
+struct tarn_ip_forwarder {
+    const struct tarn_ip_forwarder_ops *ops;
+};
+/* From now on this is a router (RFC 1812): what passes the forwarder is sent on, with one hop less
+ * and, in IPv4, in fragments where it may and must be; what cannot be is answered with an ICMP
+ * error about the packet as it came. Outlives the tarn_ip; NULL: a host again. */
+void tarn_ip_forward_by(struct tarn_ip *ip, struct tarn_ip_forwarder *forwarder);
+
 /* -- counters -----------------------------------------------------------------------------------
  */
 
 struct tarn_ip_stats {
-    uint64_t in, delivered, out, looped;
+    uint64_t in, delivered, out, looped, forwarded;
     uint64_t fragments_in, fragments_out, reassembled;
     uint64_t echo_replies, icmp_errors_in, icmp_errors_out;
     uint64_t drops_header;      /* version, lengths, or less than a header */
     uint64_t drops_checksum;    /* of the IPv4 header, or of ICMP */
     uint64_t drops_options;     /* malformed, or a source route */
     uint64_t drops_martian;     /* a source or destination that cannot be on a wire */
-    uint64_t drops_destination; /* not ours: we do not forward */
+    uint64_t drops_destination; /* not ours, and not to be forwarded */
+    uint64_t drops_forward;     /* the forwarder let it not pass */
+    uint64_t drops_hops;        /* to be forwarded, and the last hop was used up */
     uint64_t drops_protocol;    /* nobody speaks it */
     uint64_t drops_icmp;        /* an error about nothing of ours, or a type we do not speak */
     uint64_t drops_icmp_rate;   /* errors not sent */
