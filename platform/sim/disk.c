@@ -191,33 +191,6 @@ static void job_run(struct tarn_sim_event *event) {
     finish(disk, req, result);
 }
 
-/* TARN_OK: can be served. */
-static enum tarn_err check(const struct tarn_sim_disk *disk, const struct tarn_blk_req *req) {
-    const struct tarn_blk *blk = &disk->blk;
-    uint64_t blocks = 0;
-    switch (req->op) {
-    case TARN_BLK_FLUSH: return blk->features & TARN_BLK_CAN_FLUSH ? TARN_OK : TARN_UNSUPPORTED;
-    case TARN_BLK_DISCARD:
-        if (!(blk->features & TARN_BLK_CAN_DISCARD))
-            return TARN_UNSUPPORTED;
-        blocks = req->blocks;
-        break;
-    case TARN_BLK_WRITE:
-        if (blk->features & TARN_BLK_READ_ONLY)
-            return TARN_UNSUPPORTED;
-        /* fall through */
-    case TARN_BLK_READ:
-        if (req->data.len == 0 || req->data.len % blk->block_bytes)
-            return TARN_INVALID;
-        blocks = req->data.len / blk->block_bytes;
-        if (blocks > blk->blocks_per_request_max)
-            return TARN_INVALID;
-        break;
-    default: return TARN_UNSUPPORTED;
-    }
-    return req->block <= blk->blocks && blocks <= blk->blocks - req->block ? TARN_OK : TARN_INVALID;
-}
-
 static void job_start(struct tarn_sim_disk *disk, struct tarn_blk_req *req) {
     struct job *job = sim_new(sizeof *job);
     tarn_time spread = disk->config.latency_max > disk->config.latency_min
@@ -241,7 +214,7 @@ static size_t submit(struct tarn_blk *blk, struct tarn_blk_req **reqs, size_t n)
     size_t taken = 0;
     for (; taken < n && disk->power && disk->job_count < disk->config.requests_max; taken++) {
         struct tarn_blk_req *req = reqs[taken];
-        enum tarn_err err = check(disk, req);
+        enum tarn_err err = tarn_blk_req_check(blk, req);
         if (err) {
             finish(disk, req, err);
             continue;
@@ -327,7 +300,7 @@ struct tarn_sim_disk *tarn_sim_disk_new(struct tarn_sim *sim,
         .atomic_bytes = config->atomic_bytes ? config->atomic_bytes : block_bytes,
         .blocks = config->blocks,
         .features = (config->no_flush ? 0u : TARN_BLK_CAN_FLUSH)
-                    | (config->no_discard ? 0u : TARN_BLK_CAN_DISCARD)
+                    | (config->no_discard ? 0u : TARN_BLK_CAN_DISCARD | TARN_BLK_DISCARD_ZEROES)
                     | (config->read_only ? TARN_BLK_READ_ONLY : 0u),
     };
     disk->bytes = (size_t)config->blocks * block_bytes;

@@ -35,9 +35,6 @@ static enum tarn_err transfer(struct disk *d, const struct tarn_blk_req *req) {
     struct tarn_bytes left = req->data;
     uint32_t block_bytes = d->blk.block_bytes;
     uint64_t capacity = d->entry->u.blk.capacity;
-    if (left.len % block_bytes || req->block > d->blk.blocks
-        || left.len / block_bytes > d->blk.blocks - req->block)
-        return TARN_INVALID;
     uint64_t at = req->block * block_bytes;
     while (left.len) {
         size_t piece = block_bytes;
@@ -56,16 +53,12 @@ static enum tarn_err transfer(struct disk *d, const struct tarn_blk_req *req) {
 }
 
 static enum tarn_err perform(struct disk *d, const struct tarn_blk_req *req) {
-    switch (req->op) {
-    case TARN_BLK_READ:
-    case TARN_BLK_WRITE: return transfer(d, req);
-    case TARN_BLK_FLUSH:
-        if (!(d->blk.features & TARN_BLK_CAN_FLUSH))
-            return TARN_UNSUPPORTED;
+    enum tarn_err err = tarn_blk_req_check(&d->blk, req);
+    if (err)
+        return err;
+    if (req->op == TARN_BLK_FLUSH)
         return sys_fdatasync(d->entry->host.fd) == 0 ? TARN_OK : TARN_IO;
-    case TARN_BLK_DISCARD: return TARN_UNSUPPORTED;
-    }
-    return TARN_INVALID;
+    return transfer(d, req);
 }
 
 bool guest_blk_poll(uint64_t *ready) {

@@ -55,22 +55,10 @@ static enum tarn_err discard(int fd, const struct tarn_blk_req *req) {
                : TARN_UNSUPPORTED;
 }
 
-static bool is_in_range(const struct tarn_blk *blk, const struct tarn_blk_req *req) {
-    uint64_t count = req->op == TARN_BLK_DISCARD ? req->blocks : req->data.len / BLOCK_BYTES;
-    if (req->op == TARN_BLK_FLUSH)
-        return true;
-    if (req->op != TARN_BLK_DISCARD
-        && (req->data.len % BLOCK_BYTES != 0 || req->data.len > REQUEST_BYTES_MAX))
-        return false;
-    return req->block <= blk->blocks && count <= blk->blocks - req->block;
-}
-
 static enum tarn_err serve(struct file_blk *f, struct tarn_blk_req *req) {
-    if (!is_in_range(&f->blk, req))
-        return TARN_INVALID;
-    if ((f->blk.features & TARN_BLK_READ_ONLY) && req->op != TARN_BLK_READ
-        && req->op != TARN_BLK_FLUSH)
-        return TARN_UNSUPPORTED;
+    enum tarn_err err = tarn_blk_req_check(&f->blk, req);
+    if (err)
+        return err;
     switch (req->op) {
     case TARN_BLK_READ:
     case TARN_BLK_WRITE: return transfer(f->fd, req);
@@ -171,7 +159,8 @@ enum tarn_err tarn_platform_blk(const char *name, struct tarn_blk **out) {
         .blocks_per_request_max = REQUEST_BYTES_MAX / BLOCK_BYTES,
         .atomic_bytes = BLOCK_BYTES,
         .blocks = bytes / BLOCK_BYTES,
-        .features = TARN_BLK_CAN_FLUSH | (is_file ? TARN_BLK_CAN_DISCARD : 0u)
+        .features = TARN_BLK_CAN_FLUSH
+                    | (is_file ? TARN_BLK_CAN_DISCARD | TARN_BLK_DISCARD_ZEROES : 0u)
                     | (read_only ? TARN_BLK_READ_ONLY : 0u),
     };
     unix_before_wait_add(&f->before_wait);
