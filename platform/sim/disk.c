@@ -31,7 +31,8 @@ struct tarn_sim_disk {
     struct tarn_sim_actor *actor;
     struct tarn_random_seeded random;
     uint8_t *seen, *durable;
-    bool *bad;
+    bool *bad, *filled; /* by block */
+    uint64_t filled_count;
     size_t bytes;
     struct write *unflushed, **unflushed_end;
     uint64_t write_order;
@@ -96,6 +97,11 @@ static void do_write(struct tarn_sim_disk *disk, struct tarn_blk_req *req, uint6
         disk->counters.lost_writes++;
         return;
     }
+    if (sim_chance(&disk->random, disk->config.astray_ppm)) {
+        uint64_t places = (disk->bytes - req->data.len) / disk->blk.block_bytes;
+        off = sim_draw(&disk->random, places) * disk->blk.block_bytes;
+        disk->counters.astray++;
+    }
     __builtin_memcpy(disk->seen + off, req->data.ptr, req->data.len);
     struct write *w = write_new(off, tarn_bytes_span(req->data));
     w->order = ++disk->write_order;
@@ -113,10 +119,32 @@ static void do_flush(struct tarn_sim_disk *disk, uint64_t order) {
         make_durable(disk, order);
 }
 
+/* A thinly provisioned disk: false where it has no room for blocks that are written first now. */
+static bool has_room(struct tarn_sim_disk *disk, uint64_t block, uint64_t count) {
+    uint64_t fresh = 0;
+    for (uint64_t i = 0; i < count; i++)
+        fresh += !disk->filled[block + i];
+    if (disk->config.full_after && disk->filled_count + fresh > disk->config.full_after) {
+        disk->counters.refused_full++;
+        return false;
+    }
+    __builtin_memset(disk->filled + block, true, (size_t)count * sizeof *disk->filled);
+    disk->filled_count += fresh;
+    return true;
+}
+
+static void give_room(struct tarn_sim_disk *disk, uint64_t block, uint64_t count) {
+    for (uint64_t i = 0; i < count; i++) {
+        disk->filled_count -= disk->filled[block + i];
+        disk->filled[block + i] = false;
+    }
+}
+
 /* Discarded blocks read as zeroes: one of the things that a device may answer. */
 static void do_discard(struct tarn_sim_disk *disk, const struct tarn_blk_req *req, uint64_t off) {
     size_t len = (size_t)req->blocks * disk->blk.block_bytes;
     disk->counters.discards++;
+    give_room(disk, req->block, req->blocks);
     make_durable(disk, disk->write_order);
     __builtin_memset(disk->seen + off, 0, len);
     __builtin_memset(disk->durable + off, 0, len);
@@ -148,6 +176,9 @@ static enum tarn_err perform(struct tarn_sim_disk *disk, struct job *job) {
     uint64_t off = req->block * disk->blk.block_bytes;
     if (fails(disk, req))
         return TARN_IO;
+    if (req->op == TARN_BLK_WRITE
+        && !has_room(disk, req->block, req->data.len / disk->blk.block_bytes))
+        return TARN_LIMIT;
     switch (req->op) {
     case TARN_BLK_READ: do_read(disk, req, off); break;
     case TARN_BLK_WRITE: do_write(disk, req, off); break;
@@ -269,6 +300,66 @@ void tarn_sim_disk_power_loss(struct tarn_sim_disk *disk) {
     disk->power = false;
 }
 
+/* -- every outcome that a power loss could have -------------------------------------------------
+ */
+
+/* The writes that are not durable, the completed ones first, one a call; false: no more. */
+struct pending {
+    const struct write *write;
+    const struct job *job;
+};
+
+static struct pending pending_first(const struct tarn_sim_disk *disk) {
+    return (struct pending){disk->unflushed, disk->jobs};
+}
+
+static bool pending_next(struct pending *p, uint64_t *off, struct tarn_span *data) {
+    if (p->write) {
+        *off = p->write->off;
+        *data = tarn_span_of(p->write->bytes, p->write->len);
+        p->write = p->write->next;
+        return true;
+    }
+    while (p->job && p->job->req->op != TARN_BLK_WRITE)
+        p->job = p->job->next;
+    if (!p->job)
+        return false;
+    *off = p->job->req->block * p->job->disk->blk.block_bytes;
+    *data = tarn_bytes_span(p->job->req->data);
+    p->job = p->job->next;
+    return true;
+}
+
+size_t tarn_sim_disk_units(const struct tarn_sim_disk *disk) {
+    struct pending p = pending_first(disk);
+    struct tarn_span data;
+    uint64_t off;
+    size_t units = 0;
+    while (pending_next(&p, &off, &data))
+        units += (data.len + disk->blk.atomic_bytes - 1) / disk->blk.atomic_bytes;
+    return units;
+}
+
+void tarn_sim_disk_outcome(const struct tarn_sim_disk *disk, const bool *stored, size_t count,
+                           struct tarn_bytes image) {
+    struct pending p = pending_first(disk);
+    struct tarn_span data;
+    uint64_t off;
+    size_t i = 0;
+    TARN_ASSERT(image.len == disk->bytes);
+    __builtin_memcpy(image.ptr, disk->durable, disk->bytes);
+    while (pending_next(&p, &off, &data)) {
+        for (; data.len; i++) {
+            struct tarn_span unit = tarn_span_first(data, disk->blk.atomic_bytes);
+            TARN_ASSERT(i < count);
+            if (stored[i])
+                __builtin_memcpy(image.ptr + off, unit.ptr, unit.len);
+            off += unit.len;
+            data = tarn_span_after(data, unit.len);
+        }
+    }
+}
+
 void tarn_sim_disk_power_loss_at(struct tarn_sim_disk *disk, uint64_t nth_write) {
     disk->power_loss_in = nth_write;
 }
@@ -307,6 +398,7 @@ struct tarn_sim_disk *tarn_sim_disk_new(struct tarn_sim *sim,
     disk->seen = sim_new(disk->bytes);
     disk->durable = sim_new(disk->bytes);
     disk->bad = sim_new((size_t)config->blocks * sizeof *disk->bad);
+    disk->filled = sim_new((size_t)config->blocks * sizeof *disk->filled);
     disk->unflushed_end = &disk->unflushed;
     disk->done_end = &disk->done_first;
     disk->power = true;
@@ -351,6 +443,7 @@ void sim_disks_free(struct tarn_sim *sim) {
         free(disk->seen);
         free(disk->durable);
         free(disk->bad);
+        free(disk->filled);
         free(disk);
     }
 }

@@ -197,10 +197,13 @@ struct tarn_sim_disk_config {
     uint32_t lost_write_ppm; /* said to be written, and never was */
     uint32_t rot_ppm;        /* a bit of what is read has changed for good */
     uint32_t flush_lie_ppm;  /* said to be flushed, and was not */
+    uint32_t astray_ppm;     /* a write that went to another block */
+    uint64_t full_after;     /* so many blocks take a first write, then TARN_LIMIT. 0: all */
 };
 struct tarn_sim_disk_counters {
     uint64_t reads, writes, flushes, discards;
-    uint64_t errors, lost_writes, rotten, flush_lies, power_losses, units_lost;
+    uint64_t errors, lost_writes, astray, rotten, flush_lies, refused_full, power_losses,
+        units_lost;
 };
 
 struct tarn_sim_disk;
@@ -221,6 +224,12 @@ void tarn_sim_disk_power_loss(struct tarn_sim_disk *disk);
 /* The same, by itself, when the n-th write from now is submitted (that one may be torn, too). From
  * then on the disk takes no requests until tarn_sim_disk_power_on. 0: never. */
 void tarn_sim_disk_power_loss_at(struct tarn_sim_disk *disk, uint64_t nth_write);
+/* For trying out every outcome: how many units have been written and are not durable, completed or
+ * in flight; and what a power loss now would leave if of those, in the order of writing, just the
+ * stored ones were. `count` is tarn_sim_disk_units; `image` is as large as the disk. */
+size_t tarn_sim_disk_units(const struct tarn_sim_disk *disk);
+void tarn_sim_disk_outcome(const struct tarn_sim_disk *disk, const bool *stored, size_t count,
+                           struct tarn_bytes image);
 bool tarn_sim_disk_has_power(const struct tarn_sim_disk *disk);
 void tarn_sim_disk_power_on(struct tarn_sim_disk *disk);
 /* Every request that touches the block fails from now on (false: works again). */
