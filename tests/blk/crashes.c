@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: ISC */
+/* Power loss at every moment, under every layer that has something to lose. */
+#include "crash.h"
+
+#include <criterion/criterion.h>
+#include <tarn/blk_cache.h>
+#include <tarn/blk_checksum.h>
+#include <tarn/blk_qcow2.h>
+
+static struct tarn_blk *use(struct blk_rig *rig, struct tarn_blk_worker *worker) {
+    tarn_blk_pump_add(&rig->pump, worker);
+    return &worker->blk;
+}
+
+static bool check_nothing(struct blk_rig *rig) {
+    (void)rig;
+    return true;
+}
+
+static struct tarn_blk *open_cache(struct blk_rig *rig, struct tarn_blk *lower, bool make) {
+    struct tarn_blk_cache *cache;
+    struct tarn_blk_cache_config config = {.alloc = &rig->alloc.alloc,
+                                           .tasks = &rig->tasks,
+                                           .lower = lower,
+                                           .line_bytes = 1024,
+                                           .lines = 64,
+                                           .write_back = true};
+    (void)make;
+    cr_assert_eq(tarn_blk_cache_new(&config, &cache), TARN_OK);
+    return use(rig, tarn_blk_cache_worker(cache));
+}
+
+Test(crashes, a_cache_that_writes_back) {
+    struct crash_layer layer = {.open = open_cache,
+                                .check = check_nothing,
+                                .blocks = 60,
+                                .disk_bytes = 64 * 512,
+                                .ops = 150};
+    struct crash_report r = crash_run(&layer, 1);
+    cr_assert(r.moments > 50 && r.outcomes > 500, "%u %u", r.moments, r.outcomes);
+}
+
+static struct tarn_blk *open_checksum(struct blk_rig *rig, struct tarn_blk *lower, bool make) {
+    uint8_t block[512];
+    struct tarn_blk_checksum *c;
+    struct tarn_blk_checksum_config config = {
+        .alloc = &rig->alloc.alloc, .tasks = &rig->tasks, .lower = lower, .tables = 1};
+    if (make)
+        cr_assert_eq(tarn_blk_checksum_format(lower, rig->waiter, TARN_BYTES_ARRAY(block)),
+                     TARN_OK);
+    cr_assert_eq(tarn_blk_checksum_new(&config, rig->waiter, &c), TARN_OK);
+    return use(rig, tarn_blk_checksum_worker(c));
+}
+
+Test(crashes, a_checksum) {
+    struct crash_layer layer = {.open = open_checksum,
+                                .check = check_nothing,
+                                .blocks = 60, /* and data from 64 on: another table */
+                                .disk_bytes = 160 * 512,
+                                .ops = 100};
+    struct crash_report r = crash_run(&layer, 1);
+    cr_assert(r.moments > 50 && r.outcomes > 500, "%u %u", r.moments, r.outcomes);
+}
+
+/* -- qcow2 ----------------------------------------------------------------------------------------
+ */
+
+static struct tarn_blk_qcow2 *last;
+static uint32_t cluster_bits, l2_tables, frees_max, spread;
+static unsigned leaky, whole;
+
+static struct tarn_blk *open_qcow2(struct blk_rig *rig, struct tarn_blk *lower, bool make) {
+    static uint8_t buffer[8192];
+    struct tarn_blk_qcow2 *q;
+    struct tarn_blk_qcow2_format format = {.bytes = 64 * (8 + spread) * 64,
+                                           .cluster_bits = cluster_bits};
+    struct tarn_blk_qcow2_config config = {.alloc = &rig->alloc.alloc,
+                                           .tasks = &rig->tasks,
+                                           .lower = lower,
+                                           .l2_tables = l2_tables,
+                                           .refcount_tables = 1,
+                                           .frees_max = frees_max};
+    if (make)
+        cr_assert_eq(tarn_blk_qcow2_create(lower, rig->waiter, TARN_BYTES_ARRAY(buffer), &format),
+                     TARN_OK);
+    if (tarn_blk_qcow2_open(&config, rig->waiter, &q))
+        return NULL;
+    last = q;
+    return use(rig, tarn_blk_qcow2_worker(q));
+}
+
+static bool check_qcow2(struct blk_rig *rig) {
+    uint8_t scratch[1024];
+    struct tarn_blk_qcow2_report report;
+    if (tarn_blk_qcow2_check(last, rig->waiter, TARN_BYTES_ARRAY(scratch), true, &report)
+        || report.corruptions)
+        return false;
+    report.leaks ? leaky++ : whole++;
+    return !tarn_blk_qcow2_check(last, rig->waiter, TARN_BYTES_ARRAY(scratch), false, &report)
+           && report.corruptions == 0 && report.leaks == 0;
+}
+
+static void qcow2_run(uint32_t bits, uint32_t tables, uint32_t between, unsigned ops,
+                      uint64_t seed) {
+    spread = between;
+    struct crash_layer layer = {.open = open_qcow2,
+                                .check = check_qcow2,
+                                .blocks = 64,
+                                .spread = between,
+                                .disk_bytes = 300 * 512,
+                                .ops = ops};
+    cluster_bits = bits;
+    l2_tables = tables;
+    frees_max = 4;
+    leaky = whole = 0;
+    struct crash_report r = crash_run(&layer, seed);
+    cr_assert(r.moments > 50 && r.outcomes > 500, "%u %u", r.moments, r.outcomes);
+    cr_assert(leaky > 0 && whole > 0, "%u %u", leaky, whole);
+}
+
+Test(crashes, qcow2_with_small_clusters) {
+    qcow2_run(9, 2, 0, 120, 1);
+}
+
+Test(crashes, qcow2_with_clusters_of_several_blocks) {
+    qcow2_run(11, 2, 0, 80, 2);
+}
+
+Test(crashes, qcow2_with_many_tables) {
+    qcow2_run(9, 3, 100, 80, 3);
+}
