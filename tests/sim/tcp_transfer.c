@@ -53,7 +53,7 @@ static struct sim_host_config any_host(struct tarn_random_seeded *r) {
     config.options.no_sack = draw(r, 3) == 0;
     config.options.no_timestamps = draw(r, 3) == 0;
     config.options.no_window_scale = draw(r, 3) == 0;
-    config.options.ecn = (uint8_t)draw(r, 2);
+    config.options.ecn = (uint8_t)draw(r, 3);
     config.options.no_syn_cookies = draw(r, 1);
     static const struct tarn_tcp_cc_ops *const controllers[] = {
         &tarn_tcp_cc_cubic, &tarn_tcp_cc_newreno, &tarn_tcp_cc_bbr};

@@ -297,7 +297,7 @@ void hand_send(struct net *net, const struct seg *s) {
     tarn_writer_u16be(&w, s->dst);
     tarn_writer_u32be(&w, s->seq);
     tarn_writer_u32be(&w, s->ack);
-    tarn_writer_u16be(&w, (uint16_t)((20 + options) / 4 << 12 | s->flags));
+    tarn_writer_u16be(&w, (uint16_t)((20 + options) / 4 << 12 | (s->ae ? 0x100 : 0) | s->flags));
     tarn_writer_u16be(&w, s->wnd);
     tarn_writer_u32be(&w, 0);
     tarn_writer_mem(&w, s->options, s->options_len);
@@ -323,6 +323,7 @@ bool hand_take(struct net *net, struct seg *out) {
     out->flags = w->bytes[13];
     out->wnd = wire_u16(w->bytes + 14);
     out->tos = w->tos;
+    out->ae = w->bytes[12] & 1;
     out->options_len = header - 20;
     memcpy(out->options, w->bytes + 20, header - 20);
     out->len = w->len - header;

@@ -79,6 +79,7 @@ struct seg {
     uint16_t src, dst;
     uint32_t seq, ack;
     uint8_t flags, tos;
+    bool ae; /* the ninth flag (RFC 9768) */
     uint16_t wnd;
     uint8_t options[40];
     size_t options_len;

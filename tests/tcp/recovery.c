@@ -430,6 +430,163 @@ Test(recovery, rfc3168_6_1_1_passive_side_answers_ece) {
     hand_done(&h);
 }
 
+/* -- AccECN (RFC 9768) -- */
+
+static unsigned ace_of(const struct seg *s) {
+    return (s->ae ? 4u : 0) | (s->flags & CWR ? 2u : 0) | (s->flags & ECE ? 1u : 0);
+}
+static void ace_put(struct seg *s, unsigned ace) {
+    s->ae = ace & 4;
+    s->flags = (uint8_t)((s->flags & ~(ECE | CWR)) | (ace & 2 ? CWR : 0) | (ace & 1 ? ECE : 0));
+}
+static struct seg take(struct hand *h) {
+    struct seg s;
+    cr_assert(hand_take(h->net, &s), "nothing was sent");
+    return s;
+}
+
+/* Host 0 asks for AccECN, the SYN-ACK says `ace`; what host 0 sends next. */
+static struct seg accecn_active(struct hand *h, unsigned ace, uint8_t syn_ack_mark) {
+    static const struct tarn_tcp_options accurate = {.ecn = TARN_TCP_ECN_ACCURATE};
+    *h =
+        (struct hand){.net = net_new(7, NULL, &accurate), .peer_port = 5555, .iss = 99, .seq = 100};
+    h->net->by_hand = true;
+    h->flow = net_open(h->net, 0, h->peer_port);
+    net_turn(h->net);
+    struct seg syn = take(h);
+    cr_assert_eq(ace_of(&syn), 7);
+    h->port = syn.src;
+    h->irs = syn.seq;
+    h->ack = syn.seq + 1;
+    struct seg answer = hand_syn(h, WITH_SACK);
+    answer.flags = SYN | ACK;
+    answer.ack = h->ack;
+    ace_put(&answer, ace);
+    h->net->mark_tos = syn_ack_mark;
+    hand_send(h->net, &answer);
+    h->net->mark_tos = 0;
+    return take(h);
+}
+
+Test(recovery, rfc9768_3_1_2_each_answer_to_a_syn_that_asks) {
+    static const struct {
+        unsigned ace;
+        bool ecn, accurate;
+    } answers[] = {{0, false, false}, {1, true, false}, {2, true, true}, {3, true, true},
+                   {4, true, true},   {5, true, false}, {6, true, true}, {7, false, false}};
+    for (size_t i = 0; i < TARN_COUNT_OF(answers); i++) {
+        struct hand h;
+        (void)accecn_active(&h, answers[i].ace, 0);
+        struct tarn_tcp_info info = info_of(h.flow);
+        cr_assert_eq(info.ecn, answers[i].ecn, "%u", answers[i].ace);
+        cr_assert_eq(info.accurate_ecn, answers[i].accurate, "%u", answers[i].ace);
+        hand_done(&h);
+    }
+}
+
+Test(recovery, rfc9768_3_2_2_1_first_ack_tells_how_the_syn_ack_arrived) {
+    static const unsigned aces[] = {2, 3, 4, 6};
+    for (uint8_t mark = 0; mark < 4; mark++) {
+        struct hand h;
+        struct seg first = accecn_active(&h, 2, mark);
+        cr_assert_eq(ace_of(&first), aces[mark]);
+        hand_give(&h, ACK | PSH, "x");
+        struct seg next = take(&h);
+        cr_assert_eq(ace_of(&next), mark == 3 ? 6 : 5); /* r.cep */
+        hand_done(&h);
+    }
+}
+
+/* A passive open by a SYN with these flags and that mark; the SYN-ACK. */
+static struct seg accecn_passive(struct hand *h, unsigned ace, uint8_t mark) {
+    *h = (struct hand){
+        .net = net_new(7, NULL, NULL), .peer_port = 5555, .port = 80, .iss = 9, .seq = 10};
+    h->net->by_hand = true;
+    h->listener = net_listen(h->net, 0, 80, 1);
+    struct seg syn = hand_syn(h, 0);
+    ace_put(&syn, ace);
+    h->net->mark_tos = mark;
+    hand_send(h->net, &syn);
+    h->net->mark_tos = 0;
+    struct seg answer = take(h);
+    h->irs = answer.seq;
+    h->ack = answer.seq + 1;
+    return answer;
+}
+
+Test(recovery, rfc9768_3_1_1_syn_ack_tells_how_the_syn_arrived) {
+    static const unsigned aces[] = {2, 3, 4, 6};
+    for (uint8_t mark = 0; mark < 4; mark++) {
+        struct hand h;
+        struct seg answer = accecn_passive(&h, 7, mark);
+        cr_assert_eq(ace_of(&answer), aces[mark]);
+        hand_done(&h);
+    }
+    for (unsigned ace = 0; ace < 8; ace++) { /* section 3.1.3: what is not defined asks for it */
+        struct hand h;
+        struct seg answer = accecn_passive(&h, ace, 0);
+        cr_assert_eq(ace_of(&answer), ace == 0 ? 0 : ace == 3 ? 1 : 2, "%u", ace);
+        hand_done(&h);
+    }
+}
+
+/* Established by an ACK with that ACE field. */
+static struct hand accecn_established(unsigned ace) {
+    struct hand h;
+    (void)accecn_passive(&h, 7, 0);
+    struct seg s = hand_seg(&h, ACK, "");
+    ace_put(&s, ace);
+    hand_send(h.net, &s);
+    cr_assert_eq(tarn_listener_accept(h.listener, &h.flow), TARN_OK);
+    return h;
+}
+
+Test(recovery, rfc9768_3_2_2_4_cleared_flags_end_marking) {
+    struct hand h = accecn_established(0);
+    hand_write(&h, "data");
+    cr_assert_eq(take(&h).tos & 3, 0);
+    hand_done(&h);
+    h = accecn_established(2);
+    hand_write(&h, "data");
+    cr_assert_eq(take(&h).tos & 3, 2);
+    hand_done(&h);
+}
+
+Test(recovery, rfc9768_3_2_2_every_mark_is_counted) {
+    struct hand h = accecn_established(2);
+    h.net->mark_tos = 3;
+    for (unsigned i = 1; i <= 10; i++) {
+        hand_give(&h, ACK | PSH, "marked");
+        struct seg s = take(&h);
+        cr_assert_eq(ace_of(&s), (5 + i) % 8);
+    }
+    cr_assert_eq(stats_of(h.net, 0).ce_in, 10);
+    hand_done(&h);
+}
+
+Test(recovery, rfc9768_3_2_2_5_counts_reduce_once_a_round_trip) {
+    struct hand h = accecn_established(2);
+    fill_flight(&h, 10);
+    struct seg s = hand_seg(&h, ACK, "");
+    s.ack = h.irs + 1 + 2 * MSS;
+    ace_put(&s, 5); /* nothing was marked */
+    hand_send(h.net, &s);
+    cr_assert_eq(info_of(h.flow).ssthresh_bytes, UINT32_MAX);
+    s.ack += 2 * MSS;
+    ace_put(&s, 7);
+    hand_send(h.net, &s);
+    uint32_t ssthresh = info_of(h.flow).ssthresh_bytes;
+    cr_assert_neq(ssthresh, UINT32_MAX);
+    s.ack += 2 * MSS;
+    ace_put(&s, 1); /* two more, past the wrap */
+    hand_send(h.net, &s);
+    cr_assert_eq(info_of(h.flow).ssthresh_bytes, ssthresh);
+    cr_assert_eq(stats_of(h.net, 0).ce_reported, 4);
+    while (hand_take(h.net, &s))
+        cr_assert_eq(ace_of(&s), 5); /* no CWR: the flags are a counter */
+    hand_done(&h);
+}
+
 /* -- paths that swallow full segments -- */
 
 Test(recovery, rfc8899_4_3_black_hole_is_found_without_icmp) {

@@ -76,7 +76,6 @@ bool tcp_ack_input(struct tcp_conn *c, const struct tcp_segment *seg) {
         return false;
     struct tcp_ack_round round = {
         .in_flight_before = tcp_in_flight(c),
-        .ece = c->ecn_ok && seg->flags & TCP_ECE,
         .has_ts = c->ts_ok && seg->opt.has_ts,
         .tsecr = seg->opt.tsecr,
     };
@@ -86,6 +85,7 @@ bool tcp_ack_input(struct tcp_conn *c, const struct tcp_segment *seg) {
         una_advances(c, seg, &round);
     if (c->sack_ok && c->flight)
         tcp_sent_sack(c, seg, &round);
+    round.ece = tcp_ecn_reports(c, seg, round.acked + round.sacked);
     /* RFC 5681 section 2: what counts as a duplicate. */
     round.duplicate = !round.advanced && outstanding && !window_changed && seg->len == 0
                       && seg->ack == c->snd_una && !(seg->flags & TCP_FIN);

@@ -7,12 +7,14 @@ enum {
     W_MAX,      /* bytes */
     PRIOR_CWND, /* at the last congestion */
     EPOCH_MS,   /* when congestion avoidance began, 0: it has not */
+    /* In congestion avoidance: */
     K_MS,
     W_EST,    /* what Reno would have */
     EST_REST, /* what rounding left over, of W_EST and of cwnd */
     CWND_REST,
-    ROUND_END,   /* a sequence number */
-    LAST_RTT_US, /* the least of the last round, and of this one; 0: none */
+    /* In slow start, in the same places: */
+    ROUND_END = K_MS, /* a sequence number */
+    LAST_RTT_US,      /* the least of the last round, and of this one; 0: none */
     THIS_RTT_US,
     SAMPLES_AND_CSS, /* samples of this round; CSS_ROUND for each round of conservative slow start
                       */
@@ -50,6 +52,11 @@ static void cubic_init(struct tarn_tcp_cc *cc, uint32_t srtt_us) {
 }
 
 /* -- slow start: HyStart++ -- */
+
+static void slow_start_anew(struct tarn_tcp_cc *cc) {
+    *word(cc, EPOCH_MS) = *word(cc, ROUND_END) = *word(cc, SAMPLES_AND_CSS) = 0;
+    *word(cc, CSS_BASELINE_US) = *word(cc, LAST_RTT_US) = *word(cc, THIS_RTT_US) = 0;
+}
 
 static void round_begins(struct tarn_tcp_cc *cc, const struct tarn_tcp_cc_ack *ack) {
     uint32_t *css = word(cc, SAMPLES_AND_CSS);
@@ -171,8 +178,7 @@ static void reduce(struct tarn_tcp_cc *cc) {
     /* Fast convergence (section 4.7): who loses earlier than last time gives way. */
     *w_max = cc->cwnd < *w_max ? (uint32_t)((uint64_t)cc->cwnd * 17 / 20) : cc->cwnd;
     cc->ssthresh = TARN_MAX((uint32_t)((uint64_t)cc->cwnd * 7 / 10), 2 * cc->mss);
-    *word(cc, EPOCH_MS) = 0;
-    *word(cc, CSS_BASELINE_US) = *word(cc, LAST_RTT_US) = *word(cc, THIS_RTT_US) = 0;
+    slow_start_anew(cc);
 }
 
 static void cubic_congestion(struct tarn_tcp_cc *cc, tarn_time now, uint32_t flight) {
@@ -192,13 +198,16 @@ static void cubic_timeout(struct tarn_tcp_cc *cc, tarn_time now, uint32_t flight
 
 static void cubic_undo(struct tarn_tcp_cc *cc) {
     *word(cc, W_MAX) = TARN_MAX(*word(cc, W_MAX), cc->cwnd);
-    *word(cc, EPOCH_MS) = 0;
+    slow_start_anew(cc);
 }
 
-/* Time in which nothing was sent is not time in which the window would have grown (section 4.2). */
+/* Time in which nothing was sent is not time in which the window would have grown (section 4.2):
+ * slow start leads back to where it was, and a new epoch begins there. */
 static void cubic_idle(struct tarn_tcp_cc *cc, tarn_time now, tarn_time idle) {
     (void)now;
-    if (*word(cc, EPOCH_MS))
+    if (cc->cwnd < cc->ssthresh)
+        slow_start_anew(cc);
+    else if (*word(cc, EPOCH_MS))
         *word(cc, EPOCH_MS) += (uint32_t)(idle / 1000000);
 }
 

@@ -65,7 +65,6 @@ bool tcp_cookie_check(struct tarn_tcp *tcp, const struct tcp_segment *ack, struc
         half->wscale_ok = half->ts_ok && wscale != TS_NO_WSCALE;
         half->wscale = (uint8_t)wscale;
         half->sack_ok = half->ts_ok && (ack->opt.tsecr & 16);
-        half->ecn_ok = false;
         return true;
     }
     tcp->stats.syn_cookies_bad++;

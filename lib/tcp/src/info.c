@@ -21,6 +21,7 @@ enum tarn_err tarn_tcp_info(const struct tarn_flow *flow, struct tarn_tcp_info *
         .timestamps = c->ts_ok,
         .window_scaling = c->wscale_ok,
         .ecn = c->ecn_ok,
+        .accurate_ecn = c->accecn,
         .nodelay = c->nodelay,
         .in_recovery = c->recovery == TCP_RECOVERY,
         .in_loss = c->recovery == TCP_LOSS,

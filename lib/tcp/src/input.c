@@ -69,8 +69,7 @@ static void syn_sent_input(struct tcp_conn *c, struct tcp_segment *seg) {
         tcp_conn_dirty(c);
         return;
     }
-    uint8_t ecn = seg->flags & (TCP_ECE | TCP_CWR);
-    c->ecn_ok = tcp->config.options.ecn == TARN_TCP_ECN_ASK && ecn == TCP_ECE;
+    tcp_ecn_granted(c, seg);
     c->snd_una = seg->ack;
     if (c->timeouts == 0) { /* the timer was set when the SYN went out */
         uint32_t sent_us = (uint32_t)(c->xmit_at / 1000) - c->rto_us;
@@ -188,18 +187,6 @@ static bool ack_moves_state(struct tcp_conn *c) {
     case TARN_TCP_CLOSING: tcp_conn_time_wait(c); return true;
     case TARN_TCP_LAST_ACK: tcp_conn_end(c, TARN_EOF); return false;
     default: return true;
-    }
-}
-
-/* RFC 3168 section 6.1.3: a mark is echoed until the peer says that it has heard. */
-static void ecn_input(struct tcp_conn *c, const struct tcp_segment *seg) {
-    if (!c->ecn_ok)
-        return;
-    if (seg->flags & TCP_CWR)
-        c->ecn_echo = false;
-    if (seg->len > 0 && (seg->meta->tos & 3) == 3) {
-        c->ecn_echo = true;
-        c->ack_now = true;
     }
 }
 
@@ -355,7 +342,7 @@ void tcp_conn_input(struct tcp_conn *c, struct tcp_segment *seg) {
         return;
     c->heard_ms = now_ms(c->tcp);
     c->keep_probes = 0;
-    ecn_input(c, seg);
+    tcp_ecn_received(c, seg);
     if (c->state == TARN_TCP_SYN_RECEIVED) {
         if (seg->ack != c->snd_nxt) {
             c->tcp->stats.drop_bad_ack++;

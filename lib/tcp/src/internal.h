@@ -231,6 +231,12 @@ struct tcp_conn {
     bool features_tso : 1;
     bool ecn_echo : 1; /* the peer is to hear of a CE mark until it says CWR */
     bool cwr_due : 1;
+    /* AccECN (RFC 9768): in place of ecn_echo and cwr_due, three bits of two counters: of marked
+     * packets received (r.cep), and of those that the peer says it received (s.cep). */
+    bool accecn : 1;
+    bool ace_first : 1;  /* the next segment tells the peer how its SYN-ACK arrived: */
+    uint8_t syn_ecn : 2; /* marked so */
+    uint8_t ace_in : 3, ace_out : 3;
     bool mtu_proven : 1; /* a full segment has arrived */
 };
 _Static_assert(sizeof(struct tcp_conn) < 512, "an idle connection is small");
@@ -257,6 +263,8 @@ struct tcp_half {
     uint16_t mss;
     uint8_t wscale, tries;
     bool sack_ok : 1, ts_ok : 1, wscale_ok : 1, ecn_ok : 1;
+    bool accecn : 1;
+    uint8_t syn_ecn : 2;
 };
 
 struct tcp_listener {
@@ -310,6 +318,7 @@ struct tcp_segment {
     uint32_t seq, ack, len; /* len: payload bytes */
     uint16_t wnd;
     uint8_t flags;
+    uint8_t ace;          /* AE, CWR and ECE (RFC 9768 section 3.1.1) */
     uint32_t piece_bytes; /* the payload of each of the segments that GRO put together, or len */
     struct tcp_options opt;
 };
@@ -335,6 +344,7 @@ struct tcp_header {
     uint32_t seq, ack;
     uint16_t wnd;
     uint8_t flags;
+    bool ae; /* the ninth flag */
     struct tcp_options opt;
 };
 /* Bytes that the options take, padded. */
@@ -398,6 +408,22 @@ uint32_t tcp_cookie_make(struct tarn_tcp *tcp, const struct tcp_segment *syn, co
 uint32_t tcp_cookie_tsval(const struct tarn_tcp *tcp, const struct tcp_half *half);
 /* Whether the ACK answers one that is not too old; then `half` is what it stands for. */
 bool tcp_cookie_check(struct tarn_tcp *tcp, const struct tcp_segment *ack, struct tcp_half *half);
+
+/* ecn.c: RFC 3168 and RFC 9768. */
+/* The ACE field of a header. */
+void tcp_ace_put(struct tcp_header *h, unsigned ace);
+/* How a SYN's or SYN-ACK's own mark is told to its sender (RFC 9768 section 3.1.1). */
+unsigned tcp_ace_of_syn(unsigned ecn);
+/* What a SYN asks for, and what a SYN-ACK grants. */
+void tcp_ecn_asked(const struct tarn_tcp *tcp, const struct tcp_segment *syn,
+                   struct tcp_half *half);
+void tcp_ecn_granted(struct tcp_conn *c, const struct tcp_segment *syn_ack);
+void tcp_ecn_begins(struct tcp_conn *c, const struct tcp_half *half, struct tcp_segment *last);
+/* An acceptable segment: its marks are noted, to be echoed. */
+void tcp_ecn_received(struct tcp_conn *c, const struct tcp_segment *seg);
+/* Whether the ACK says that something of ours was marked. */
+bool tcp_ecn_reports(struct tcp_conn *c, const struct tcp_segment *seg, uint32_t acked_bytes);
+void tcp_ecn_header(struct tcp_conn *c, struct tcp_header *h);
 
 /* input.c, ack.c */
 void tcp_conn_input(struct tcp_conn *c, struct tcp_segment *seg);

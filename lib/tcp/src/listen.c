@@ -127,8 +127,6 @@ static struct tcp_half half_from_syn(struct tarn_tcp *tcp, const struct tcp_segm
         .sack_ok = seg->opt.sack_ok && !o->no_sack,
         .ts_ok = seg->opt.has_ts && !o->no_timestamps,
         .wscale_ok = seg->opt.has_wscale && !o->no_window_scale,
-        .ecn_ok =
-            o->ecn != TARN_TCP_ECN_OFF && (seg->flags & (TCP_ECE | TCP_CWR)) == (TCP_ECE | TCP_CWR),
     };
 }
 
@@ -158,7 +156,9 @@ static void send_syn_ack(struct tarn_tcp *tcp, const struct tcp_half *half, cons
     }
     struct tcp_header h;
     half_header(tcp, half, &h);
-    h.flags |= (uint8_t)(TCP_SYN | (half->ecn_ok ? TCP_ECE : 0));
+    h.flags |= TCP_SYN;
+    if (half->ecn_ok)
+        tcp_ace_put(&h, half->accecn ? tcp_ace_of_syn(half->syn_ecn) : 1);
     h.opt.mss = tcp_mss_for_mtu(route.mtu, &half->remote);
     h.opt.sack_ok = half->sack_ok;
     h.opt.has_wscale = half->wscale_ok;
@@ -189,6 +189,7 @@ static void answer_with_cookie(struct tarn_tcp *tcp, struct tcp_half *half,
     half->iss = tcp_cookie_make(tcp, seg, &half->mss);
     tcp->cookies_until = tarn_time_after(tcp->now, TARN_SEC(192));
     tcp->stats.syn_cookies_sent++;
+    half->ecn_ok = half->accecn = false; /* the cookie has no room for it */
     send_syn_ack(tcp, half, half->ts_ok ? &tsval : NULL);
 }
 
@@ -199,6 +200,7 @@ void tcp_listen_syn(struct tarn_tcp *tcp, struct tcp_listener *l, struct tcp_seg
         return;
     }
     struct tcp_half want = half_from_syn(tcp, seg);
+    tcp_ecn_asked(tcp, seg, &want);
     struct tcp_half *half = tarn_pool_take(&tcp->halves);
     if (!half) {
         answer_with_cookie(tcp, &want, seg);
@@ -231,7 +233,7 @@ void tcp_half_timer(struct tarn_tcp *tcp, struct tcp_half *half) {
 /* The handshake is over: a connection like `half` says, waiting for accept. NULL: no room; the peer
  * will try again. */
 static struct tcp_conn *establish(struct tarn_tcp *tcp, struct tcp_listener *l,
-                                  const struct tcp_half *half, const struct tcp_segment *seg) {
+                                  const struct tcp_half *half, struct tcp_segment *seg) {
     if (l->accept_count >= l->backlog) {
         tcp->stats.drop_accept_queue++;
         return NULL;
@@ -252,7 +254,7 @@ static struct tcp_conn *establish(struct tarn_tcp *tcp, struct tcp_listener *l,
     c->path_mtu = 576;
     tcp_conn_route(c);
     tcp_conn_negotiate(c, &peer);
-    c->ecn_ok = half->ecn_ok;
+    tcp_ecn_begins(c, half, seg);
     c->snd_una = c->snd_nxt = c->snd_end = c->snd_small = half->iss + 1;
     c->rcv_nxt = c->rcv_acked = half->irs + 1;
     c->rcv_adv = c->rcv_nxt + TARN_MIN(c->rcv_buf, 65535u);

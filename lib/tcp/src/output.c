@@ -22,9 +22,8 @@ static void fill_header(struct tcp_conn *c, struct tcp_header *h, uint32_t seq, 
         .flags = flags,
         .opt = {.has_ts = c->ts_ok, .tsval = now_ms(c->tcp) + c->ts_offset, .tsecr = c->ts_recent},
     };
-    if (c->ecn_echo && !(flags & TCP_SYN))
-        h->flags |= TCP_ECE;
     if (!(flags & TCP_SYN)) {
+        tcp_ecn_header(c, h);
         uint32_t unit = (1u << c->rcv_wscale) - 1;
         uint32_t wnd = (tcp_receive_window(c) + unit) >> c->rcv_wscale;
         h->wnd = (uint16_t)TARN_MIN(wnd, 65535u);
@@ -74,10 +73,13 @@ static void send_syn(struct tcp_conn *c) {
     struct tarn_tcp *tcp = c->tcp;
     const struct tarn_tcp_options *o = &tcp->config.options;
     bool answer = c->state == TARN_TCP_SYN_RECEIVED;
-    bool ecn = !answer && o->ecn == TARN_TCP_ECN_ASK && c->timeouts == 0;
     struct tcp_header h;
-    fill_header(c, &h, c->snd_una,
-                (uint8_t)(TCP_SYN | (answer ? TCP_ACK : 0) | (ecn ? TCP_ECE | TCP_CWR : 0)));
+    fill_header(c, &h, c->snd_una, (uint8_t)(TCP_SYN | (answer ? TCP_ACK : 0)));
+    /* RFC 9768 section 3.1.4: not again where a SYN that asked was not answered. */
+    if (!answer && c->timeouts == 0 && o->ecn == TARN_TCP_ECN_ASK)
+        tcp_ace_put(&h, 3);
+    else if (!answer && c->timeouts == 0 && o->ecn == TARN_TCP_ECN_ACCURATE)
+        tcp_ace_put(&h, 7);
     h.opt.mss = tcp_mss_for_mtu(c->path_mtu, &c->remote);
     h.opt.sack_ok = answer ? c->sack_ok : !o->no_sack;
     h.opt.has_ts = answer ? c->ts_ok : !o->no_timestamps;
@@ -101,6 +103,8 @@ static void send_syn(struct tcp_conn *c) {
 
 static uint32_t gso_bytes(const struct tcp_conn *c) {
     uint32_t max = c->features_tso ? TCP_GSO_BYTES_MAX : TCP_GSO_SOFTWARE_BYTES_MAX;
+    if (c->accecn && c->ace_in & 2)
+        max = c->mss; /* whoever cuts takes CWR off all pieces but the first */
     max = TARN_MIN(max, tcp_pacing_quantum(c));
     return TARN_MAX(max - max % c->mss, (uint32_t)c->mss);
 }

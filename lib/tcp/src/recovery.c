@@ -244,7 +244,7 @@ static void reno_detect(struct tcp_conn *c, const struct tcp_ack_round *round) {
 static void ecn_reduces(struct tcp_conn *c) {
     if (c->recovery != TCP_OPEN || seq_lt(c->snd_una, c->flight->recover))
         return;
-    c->cwr_due = true;
+    c->cwr_due = !c->accecn;
     enter(c);
     c->flight->undo_possible = false;
     if (c->sack_ok)

@@ -75,6 +75,7 @@ enum tcp_parse tcp_segment_parse(struct tcp_segment *seg, const struct tarn_ip_m
         || !tarn_span_u16be(&s, &urgent))
         return TCP_PARSE_MALFORMED;
     uint32_t header = (uint32_t)(offset >> 4) * 4;
+    seg->ace = (uint8_t)((offset & 1) << 2 | (seg->flags & (TCP_CWR | TCP_ECE)) >> 6);
     if (header < TCP_HEADER_BYTES || !tarn_span_take(&s, header - TCP_HEADER_BYTES, &options)
         || seg->src_port == 0 || seg->dst_port == 0)
         return TCP_PARSE_MALFORMED;
@@ -128,7 +129,7 @@ static void write_options(struct tarn_writer *w, const struct tcp_options *o) {
 
 static uint16_t offset_and_flags(const struct tcp_header *h) {
     uint32_t words = (TCP_HEADER_BYTES + tcp_options_bytes(h)) / 4;
-    return (uint16_t)(words << 12 | h->flags);
+    return (uint16_t)(words << 12 | (h->ae ? 0x100u : 0) | h->flags);
 }
 
 struct tarn_pkt *tcp_segment_new(struct tarn_tcp *tcp, const struct tcp_header *h) {
@@ -177,7 +178,7 @@ void tcp_segment_send(struct tarn_tcp *tcp, const struct tcp_header *h, struct t
     if (gso_size && payload > gso_size) {
         pkt->gso_size = (uint16_t)gso_size;
         pkt->gso_type = tarn_ip_addr_is_v4(&h->remote) ? TARN_GSO_TCPV4 : TARN_GSO_TCPV6;
-        pkt->gso_ecn = (h->flags & TCP_CWR) != 0;
+        pkt->gso_ecn = (h->flags & TCP_CWR) != 0; /* RFC 3168: of the first piece only */
     }
     tcp->stats.segments_out++;
     tcp->stats.bytes_out += payload;

@@ -27,8 +27,9 @@
  *
  * Spoken: RFC 9293, 6298 (RTO), 7323 (timestamps, window scale, PAWS), 2018, 2883 and 6675 (SACK),
  * 8985 (RACK-TLP), 6582 (NewReno), 9438 (CUBIC), 9406 (HyStart++), draft-ietf-ccwg-bbr, 6937 (PRR),
- * 3522 and 5682 (spurious timeouts), 3168 (ECN), 3465 (ABC), 6928 (IW10), 5961 (blind attacks),
- * 6528 (ISN), 6056 (ports), 6191 (TIME-WAIT reuse), 5927 (ICMP), 6093 (urgent data: read in line).
+ * 3522 and 5682 (spurious timeouts), 3168 (ECN), 9768 (AccECN), 3465 (ABC), 6928 (IW10), 5961
+ * (blind attacks), 6528 (ISN), 6056 (ports), 6191 (TIME-WAIT reuse), 5927 (ICMP), 6093 (urgent
+ * data: read in line).
  */
 #ifndef TARN_TCP_H
 #define TARN_TCP_H
@@ -59,8 +60,9 @@ struct tarn_tcp_limits {
 };
 
 enum tarn_tcp_ecn {
-    TARN_TCP_ECN_ACCEPT, /* negotiate when the peer asks for it */
-    TARN_TCP_ECN_ASK,    /* ask for it too */
+    TARN_TCP_ECN_ACCEPT,   /* negotiate what the peer asks for: RFC 3168 or AccECN */
+    TARN_TCP_ECN_ASK,      /* ask for RFC 3168, too */
+    TARN_TCP_ECN_ACCURATE, /* ask for AccECN (RFC 9768), and take RFC 3168 */
     TARN_TCP_ECN_OFF,
 };
 
@@ -165,8 +167,9 @@ const char *tarn_tcp_state_name(enum tarn_tcp_state state);
 
 struct tarn_tcp_info {
     enum tarn_tcp_state state;
-    bool sack, timestamps, window_scaling, ecn; /* negotiated */
-    bool nodelay, in_recovery, in_loss;         /* fast recovery; after a retransmission timeout */
+    bool sack, timestamps, window_scaling; /* negotiated */
+    bool ecn, accurate_ecn;                /* accurate_ecn: ecn by RFC 9768 */
+    bool nodelay, in_recovery, in_loss;    /* fast recovery; after a retransmission timeout */
     uint8_t snd_wscale, rcv_wscale;
     uint8_t backoffs; /* retransmission timeouts in a row */
     uint16_t snd_mss; /* payload of a full segment, options already taken off */
@@ -201,6 +204,7 @@ struct tarn_tcp_stats {
     uint64_t time_wait_reused;  /* by a new SYN (RFC 6191) */
     uint64_t time_wait_evicted; /* to make room for another connection */
     uint64_t out_of_order, coalesced, icmp_taken;
+    uint64_t ce_in, ce_reported; /* marked by the network: received here, sent from here */
 
     /* Why a segment or what was in it was dropped. */
     uint64_t drop_malformed; /* header too short, bad data offset or options */

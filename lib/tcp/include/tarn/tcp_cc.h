@@ -25,8 +25,8 @@ struct tarn_tcp_cc {
     uint32_t mss;            /* bytes of payload in a full segment */
     uint32_t pacing_rate;    /* bytes a second; 0: this controller does not pace */
     union {
-        uint32_t words[12];
-        uint64_t quads[6];
+        uint32_t words[8];
+        uint64_t quads[4];
         void *block; /* of block_bytes; what it holds before init is not said */
     } state;         /* the controller's own, zero before init */
 };
