@@ -130,6 +130,25 @@ Test(handshake, full_accept_queue_makes_the_peer_wait) {
     net_free(net);
 }
 
+/* What Linux pads with, and the whole Internet has been tested with. */
+Test(handshake, syn_options_are_in_linuxs_order) {
+    static const uint8_t plain[] = {2, 4, 5, 180, 1, 1, 4, 2, 1, 3, 3, 4};
+    static const uint8_t with_ts[] = {2, 4, 5, 180, 4, 2, 8, 10};
+    struct tarn_tcp_options no_timestamps = {.no_timestamps = true};
+    for (int ts = 0; ts < 2; ts++) {
+        struct net *net = net_new(3, NULL, ts ? NULL : &no_timestamps);
+        net->by_hand = true;
+        struct tarn_flow *flow = net_open(net, 0, 80);
+        net_turn(net);
+        struct seg syn = hand_expect(net, SYN);
+        cr_assert_eq(syn.options_len, ts ? 20 : 12);
+        cr_assert_arr_eq(syn.options, ts ? with_ts : plain, ts ? 8 : 11);
+        cr_assert_arr_eq(syn.options + syn.options_len - 4, plain + 8, 3);
+        tarn_flow_abort(flow);
+        net_free(net);
+    }
+}
+
 Test(handshake, rfc4987_cookies_carry_a_connection_through_a_flood) {
     struct tarn_tcp_limits limits = {.syn_queue_max = 4};
     struct hand h = hand_passive(WITH_SACK | WITH_TS | WITH_WSCALE, &limits, NULL);
@@ -187,7 +206,7 @@ static struct hand in_time_wait(unsigned with) {
     tarn_flow_close(h.flow);
     h.flow = NULL;
     net_turn(h.net);
-    hand_expect(h.net, ACK | FIN | PSH);
+    hand_expect(h.net, ACK | FIN);
     h.ack++;
     hand_give(&h, ACK | FIN, "");
     hand_expect(h.net, ACK);

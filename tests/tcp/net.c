@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <tarn/offload.h>
 
 #define ARENA_BYTES ((size_t)96 << 20)
@@ -144,7 +145,9 @@ static void host_init(struct net *net, unsigned i, uint64_t seed,
                       const struct tarn_tcp_limits *limits,
                       const struct tarn_tcp_options *options) {
     struct host *h = &net->hosts[i];
-    void *mem = calloc(1, ARENA_BYTES);
+    void *mem = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    cr_assert_neq(mem, MAP_FAILED);
     *h = (struct host){
         .lower = {&lower_ops},
         .net = net,
@@ -190,8 +193,8 @@ void net_free(struct net *net) {
         net->wire = w->next;
         free(w);
     }
-    free(net->hosts[0].arena.mem.ptr);
-    free(net->hosts[1].arena.mem.ptr);
+    munmap(net->hosts[0].arena.mem.ptr, ARENA_BYTES);
+    munmap(net->hosts[1].arena.mem.ptr, ARENA_BYTES);
     free(net);
 }
 

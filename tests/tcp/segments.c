@@ -187,15 +187,28 @@ Test(segments, tiny_segments_in_order_are_copied_together) {
     hand_done(&h);
 }
 
+/* Nothing of ours is left to arrive, whether or not our FIN has: seen from where the peer is. */
 Test(segments, rfc2525_data_after_close_is_answered_with_a_reset) {
-    struct hand h = hand_passive(0, NULL, NULL);
-    tarn_flow_close(h.flow);
+    for (int fin_acked = 0; fin_acked < 2; fin_acked++) {
+        struct hand h = hand_passive(0, NULL, NULL);
+        tarn_flow_close(h.flow);
+        h.flow = NULL;
+        net_turn(h.net);
+        hand_expect(h.net, ACK | FIN);
+        h.ack += (uint32_t)fin_acked;
+        hand_give(&h, ACK | PSH, "too late");
+        cr_assert_eq(hand_expect(h.net, RST).seq, h.ack);
+        cr_assert_eq(stats_of(h.net, 0).connections, 0);
+        hand_done(&h);
+    }
+}
+
+Test(segments, rfc7323_3_2_reset_of_a_connection_carries_a_timestamp) {
+    struct hand h = hand_passive(WITH_TS, NULL, NULL);
+    tarn_flow_abort(h.flow);
     h.flow = NULL;
-    net_turn(h.net);
-    hand_expect(h.net, ACK | FIN | PSH);
-    h.ack++;
-    hand_give(&h, ACK, "");
-    hand_give(&h, ACK | PSH, "too late");
-    hand_expect(h.net, RST | ACK);
+    struct seg r = hand_expect(h.net, RST | ACK);
+    cr_assert_eq(r.options_len, 12);
+    cr_assert_eq(wire_u32(r.options + 8), h.tsval);
     hand_done(&h);
 }

@@ -24,9 +24,42 @@ Test(windows, rfc6928_initial_window_is_ten_segments) {
     struct hand h = hand_passive(0, NULL, NULL);
     h.net->rules.whole = true;
     hand_write(&h, big);
-    struct seg s = hand_expect(h.net, ACK);
+    struct seg s = hand_expect(h.net, ACK | PSH);
     cr_assert_eq(s.len, 10 * 1460); /* one super-segment */
     hand_expect_none(h.net);
+    hand_done(&h);
+}
+
+Test(windows, fin_takes_no_place_in_the_congestion_window) {
+    fill_big();
+    struct hand h = hand_passive(0, NULL, NULL);
+    h.net->rules.whole = true;
+    big[10 * 1460] = 0;
+    hand_write(&h, big);
+    hand_expect(h.net, ACK | PSH);
+    cr_assert_eq(info_of(h.flow).in_flight_bytes, info_of(h.flow).cwnd_bytes);
+    tarn_flow_shutdown(h.flow);
+    net_turn(h.net);
+    cr_assert_eq(hand_expect(h.net, ACK | FIN).seq, h.ack + 10 * 1460);
+    hand_done(&h);
+}
+
+/* One segment in flight: twice the round trip and the delay of an ACK are more than the timeout. */
+Test(windows, rfc8985_7_2_probe_takes_the_timeouts_place) {
+    struct hand h = hand_passive(WITH_SACK, NULL, NULL);
+    hand_write(&h, "?");
+    net_run_for(h.net, TARN_MS(20));
+    window(&h, 1, 65535);
+    hand_write(&h, "!");
+    hand_drop_all(h.net);
+    struct tarn_tcp_info before = info_of(h.flow);
+    net_run_for(h.net, before.rto + TARN_MS(1));
+    cr_assert_eq(hand_expect(h.net, ACK | PSH).seq, h.ack);
+    cr_assert_eq(info_of(h.flow).tail_probes, 1);
+    cr_assert_eq(info_of(h.flow).timeouts, 0);
+    cr_assert_eq(info_of(h.flow).cwnd_bytes, before.cwnd_bytes);
+    net_run_for(h.net, before.rto + TARN_MS(1));
+    cr_assert_eq(info_of(h.flow).timeouts, 1);
     hand_done(&h);
 }
 

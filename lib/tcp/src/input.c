@@ -234,8 +234,8 @@ static void trim_to_window(struct tcp_conn *c, struct tcp_segment *seg) {
  * arrived, then it is told (RFC 9293 section 3.6.1). False: the connection is over. */
 static bool data_after_close(struct tcp_conn *c, const struct tcp_segment *seg) {
     c->tcp->stats.drop_closed++;
-    if (all_is_acked(c)) {
-        tcp_send_reset(c);
+    if (seq_le(c->snd_end, c->snd_una)) {
+        tcp_reset_answer(c->tcp, seg);
         tcp_conn_end(c, TARN_EOF);
         return false;
     }

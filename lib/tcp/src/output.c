@@ -60,7 +60,6 @@ void tcp_send_reset(struct tcp_conn *c) {
         || c->state == TARN_TCP_TIME_WAIT)
         return;
     fill_header(c, &h, c->snd_nxt, TCP_RST | TCP_ACK);
-    h.opt = (struct tcp_options){0};
     struct tarn_pkt *pkt = tcp_segment_new(c->tcp, &h);
     if (!pkt)
         return;
@@ -127,7 +126,8 @@ static uint32_t send_record(struct tcp_conn *c, const struct tcp_sent *s, uint32
     tarn_pkt_trim(pkt, header + done);
     if (done == s->len && s->flags & SENT_FIN)
         h.flags |= TCP_FIN;
-    if (s->node.seq + done == c->snd_end)
+    /* What ends a write, and what leaves as many segments: the peer need not wait for more. */
+    if (done > 0 && (s->node.seq + done == c->snd_end || (done > c->mss && !again)))
         h.flags |= TCP_PSH;
     if (c->cwr_due && !again && done > 0) {
         h.flags |= TCP_CWR;
@@ -215,8 +215,8 @@ bool tcp_send_new(struct tcp_conn *c, bool force) {
     uint32_t edge = c->snd_una + c->snd_wnd;
     uint32_t window = seq_lt(c->snd_nxt, edge) ? edge - c->snd_nxt : 0;
     uint32_t len = sendable(c, avail, window, force);
-    bool fin = c->fin_queued && len == avail && window > len
-               && (len > 0 || force || c->snd_una == c->snd_nxt || tcp_send_budget(c) > 0);
+    /* The end takes no place in the congestion window. */
+    bool fin = c->fin_queued && len == avail && window > len;
     if (len == 0 && !fin)
         return false;
     tcp_flight_begin(c);

@@ -355,7 +355,8 @@ void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack_round *round) {
         enter(c);
     if (c->recovery == TCP_RECOVERY && !c->cc.ops->models)
         proportional_rate(c, round, lost_more);
-    else if (delivered > 0)
+    /* RFC 3042: what a duplicate ACK reports lets new data go, and the window stays as it is. */
+    else if (delivered > 0 && (round->advanced || c->cc.ops->models))
         tell_controller(c, round);
 }
 

@@ -104,14 +104,14 @@ static void write_options(struct tarn_writer *w, const struct tcp_options *o) {
         tarn_writer_u16be(w, OPT_MSS << 8 | 4);
         tarn_writer_u16be(w, o->mss);
     }
+    if (o->sack_ok && !o->has_ts)
+        tarn_writer_u16be(w, OPT_NOP << 8 | OPT_NOP);
     if (o->has_ts || o->sack_ok)
         tarn_writer_u16be(w, o->sack_ok ? OPT_SACK_OK << 8 | 2 : OPT_NOP << 8 | OPT_NOP);
     if (o->has_ts) {
         tarn_writer_u16be(w, OPT_TS << 8 | 10);
         tarn_writer_u32be(w, o->tsval);
         tarn_writer_u32be(w, o->tsecr);
-    } else if (o->sack_ok) {
-        tarn_writer_u16be(w, OPT_NOP << 8 | OPT_NOP);
     }
     if (o->has_wscale) {
         tarn_writer_u16be(w, OPT_NOP << 8 | OPT_WSCALE);

@@ -43,10 +43,10 @@ void tcp_timer_xmit(struct tcp_conn *c) {
         return;
     uint32_t probe_us;
     tarn_time wait = backed_off(c);
-    if (c->xmit_timer == TCP_TIMER_RTO && tcp_probe_timeout(c, &probe_us)
-        && TARN_US(probe_us) < wait) {
+    if (c->xmit_timer == TCP_TIMER_RTO && tcp_probe_timeout(c, &probe_us)) {
+        /* RFC 8985 section 7.2: where the timeout would come first, the probe takes its place. */
         c->xmit_timer = TCP_TIMER_PTO;
-        wait = TARN_US(probe_us);
+        wait = TARN_MIN(TARN_US(probe_us), wait);
     }
     c->xmit_at = TARN_MIN(tarn_time_after(c->tcp->now, wait), user_deadline(c));
 }

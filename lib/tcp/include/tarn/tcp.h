@@ -177,6 +177,9 @@ struct tarn_tcp_info {
     uint32_t cwnd_bytes, ssthresh_bytes; /* ssthresh UINT32_MAX: none yet */
     uint32_t pacing_bytes_per_s;         /* 0: not paced */
     uint32_t snd_wnd_bytes, rcv_wnd_bytes, rcv_buf_bytes;
+    uint32_t unacked_bytes;   /* sent and not acknowledged: SYN and FIN count as one */
+    uint32_t sacked_bytes;    /* of those, SACKed */
+    uint32_t lost_bytes;      /* of those, thought lost and not sent again yet */
     uint32_t in_flight_bytes; /* sent, and neither acknowledged, SACKed nor thought lost */
     uint32_t queued_bytes;    /* written and not acknowledged */
     uint32_t unread_bytes;    /* received in order and not consumed */

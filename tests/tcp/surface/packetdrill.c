@@ -1,0 +1,674 @@
+/* SPDX-License-Identifier: ISC */
+/* packetdrill's interface for a TCP in a shared object (its --so_filename), over the surface.
+ *
+ * packetdrill.h is not copied: what is here is the layout that its interface has, one pointer after
+ * the other. Descriptors are real ones (of /dev/null), since packetdrill closes those that a script
+ * leaves open. A blocking call is made in a thread of its own and waits here while packetdrill's
+ * main thread lets time pass; where the main thread itself would wait, time passes here. */
+#include "surface.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define FDS_MAX 1024
+#define WAIT_MAX 3600000000000ull /* virtual: the main thread waits for no longer */
+
+struct pd {
+    struct tarn_surface *host;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    pthread_t main;
+    int socket[FDS_MAX]; /* the surface's, by descriptor; -1: none */
+    bool nonblocking[FDS_MAX];
+    uint64_t generation;   /* of what the host has come to */
+    bool waiting;          /* a thread is in a blocking call (there is one at most) ... */
+    uint64_t waiting_seen; /* ... and the generation that it has looked at */
+    bool finishing;        /* a blocking call has ended, and nobody has asked for its time yet */
+};
+
+/* -- between the threads -- */
+
+/* A moment for the thread that waits: to look again, and to read the clock if it is done. */
+static void let_others_look(struct pd *pd) {
+    struct timespec end;
+    if (!pd->waiting && !pd->finishing)
+        return;
+    pd->generation++;
+    pthread_cond_broadcast(&pd->changed);
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec++;
+    while ((pd->waiting && pd->waiting_seen != pd->generation) || pd->finishing)
+        if (pthread_cond_timedwait(&pd->changed, &pd->lock, &end) != 0)
+            return;
+}
+
+static bool step(struct pd *pd, uint64_t until) {
+    bool there = tarn_surface_step(pd->host, until);
+    let_others_look(pd);
+    return there;
+}
+
+/* Waits for something to change. False: it never will. */
+static bool await(struct pd *pd, uint64_t end, bool *waited) {
+    if (pthread_equal(pthread_self(), pd->main)) {
+        if (tarn_surface_now(pd->host) >= end || tarn_surface_deadline(pd->host) == UINT64_MAX)
+            return false;
+        return !step(pd, end);
+    }
+    *waited = pd->waiting = true;
+    pd->waiting_seen = pd->generation;
+    pthread_cond_broadcast(&pd->changed);
+    while (pd->generation == pd->waiting_seen)
+        pthread_cond_wait(&pd->changed, &pd->lock);
+    return tarn_surface_now(pd->host) < end;
+}
+
+static ssize_t leave(struct pd *pd, bool waited, ssize_t result) {
+    if (waited) {
+        pd->waiting = false;
+        pd->finishing = true;
+        pthread_cond_broadcast(&pd->changed);
+    } else {
+        let_others_look(pd);
+    }
+    pthread_mutex_unlock(&pd->lock);
+    if (result >= 0)
+        return result;
+    errno = (int)-result;
+    return -1;
+}
+
+static int socket_of(const struct pd *pd, int fd) {
+    return fd >= 0 && fd < FDS_MAX ? pd->socket[fd] : -1;
+}
+
+static int fd_new(struct pd *pd, int s) {
+    if (s < 0)
+        return s;
+    int fd = open("/dev/null", O_RDWR);
+    if (fd < 0 || fd >= FDS_MAX)
+        return -EMFILE;
+    pd->socket[fd] = s;
+    pd->nonblocking[fd] = false;
+    return fd;
+}
+
+/* -- the calls -- */
+
+static int pd_socket(void *user, int domain, int type, int protocol) {
+    struct pd *pd = user;
+    if ((type & 15) != SOCK_STREAM || (protocol != 0 && protocol != IPPROTO_TCP)) {
+        errno = EPROTONOSUPPORT;
+        return -1;
+    }
+    pthread_mutex_lock(&pd->lock);
+    int fd = fd_new(pd, tarn_surface_socket(pd->host, domain));
+    if (fd >= 0)
+        pd->nonblocking[fd] = type & SOCK_NONBLOCK;
+    return (int)leave(pd, false, fd);
+}
+
+static int pd_bind(void *user, int fd, const struct sockaddr *addr, socklen_t bytes) {
+    struct pd *pd = user;
+    pthread_mutex_lock(&pd->lock);
+    return (int)leave(pd, false, tarn_surface_bind(pd->host, socket_of(pd, fd), addr, bytes));
+}
+
+static int pd_listen(void *user, int fd, int backlog) {
+    struct pd *pd = user;
+    pthread_mutex_lock(&pd->lock);
+    return (int)leave(pd, false, tarn_surface_listen(pd->host, socket_of(pd, fd), backlog));
+}
+
+static int pd_accept(void *user, int fd, struct sockaddr *addr, socklen_t *bytes) {
+    struct pd *pd = user;
+    int made;
+    bool waited = false;
+    pthread_mutex_lock(&pd->lock);
+    do
+        made = tarn_surface_accept(pd->host, socket_of(pd, fd), addr, bytes);
+    while (made == -EAGAIN && !pd->nonblocking[fd]
+           && await(pd, tarn_surface_now(pd->host) + WAIT_MAX, &waited));
+    return (int)leave(pd, waited, fd_new(pd, made));
+}
+
+static int pd_connect(void *user, int fd, const struct sockaddr *addr, socklen_t bytes) {
+    struct pd *pd = user;
+    bool waited = false;
+    pthread_mutex_lock(&pd->lock);
+    int result = tarn_surface_connect(pd->host, socket_of(pd, fd), addr, bytes);
+    while (result == -EINPROGRESS && !pd->nonblocking[fd]) {
+        if (!await(pd, UINT64_MAX, &waited))
+            break;
+        if (tarn_surface_poll(pd->host, socket_of(pd, fd)) != 0) {
+            result = tarn_surface_connect(pd->host, socket_of(pd, fd), addr, bytes);
+            result = result == -EISCONN ? 0 : result;
+        }
+    }
+    return (int)leave(pd, waited, result);
+}
+
+static ssize_t read_some(struct pd *pd, int fd, void *data, size_t bytes, int flags) {
+    ssize_t n;
+    bool waited = false;
+    pthread_mutex_lock(&pd->lock);
+    do
+        n = tarn_surface_read(pd->host, socket_of(pd, fd), data, bytes);
+    while (n == -EAGAIN && !pd->nonblocking[fd] && !(flags & MSG_DONTWAIT)
+           && await(pd, tarn_surface_now(pd->host) + WAIT_MAX, &waited));
+    return leave(pd, waited, n);
+}
+
+static ssize_t write_all(struct pd *pd, int fd, const void *data, size_t bytes, int flags) {
+    size_t done = 0;
+    ssize_t n;
+    bool waited = false;
+    pthread_mutex_lock(&pd->lock);
+    do {
+        n = tarn_surface_write(pd->host, socket_of(pd, fd), (const char *)data + done,
+                               bytes - done);
+        done += n > 0 ? (size_t)n : 0;
+        if (done == bytes || (n < 0 && n != -EAGAIN))
+            break;
+    } while (!pd->nonblocking[fd] && !(flags & MSG_DONTWAIT)
+             && (n > 0 || await(pd, tarn_surface_now(pd->host) + WAIT_MAX, &waited)));
+    return leave(pd, waited, done ? (ssize_t)done : n);
+}
+
+static ssize_t pd_read(void *user, int fd, void *data, size_t bytes) {
+    return read_some(user, fd, data, bytes, 0);
+}
+
+static ssize_t pd_recv(void *user, int fd, void *data, size_t bytes, int flags) {
+    return read_some(user, fd, data, bytes, flags);
+}
+
+static ssize_t pd_recvfrom(void *user, int fd, void *data, size_t bytes, int flags,
+                           struct sockaddr *addr, socklen_t *addr_bytes) {
+    (void)addr;
+    (void)addr_bytes;
+    return read_some(user, fd, data, bytes, flags);
+}
+
+static ssize_t pd_write(void *user, int fd, const void *data, size_t bytes) {
+    return write_all(user, fd, data, bytes, 0);
+}
+
+static ssize_t pd_send(void *user, int fd, const void *data, size_t bytes, int flags) {
+    return write_all(user, fd, data, bytes, flags);
+}
+
+static ssize_t pd_sendto(void *user, int fd, const void *data, size_t bytes, int flags,
+                         const struct sockaddr *addr, socklen_t addr_bytes) {
+    (void)addr;
+    (void)addr_bytes;
+    return write_all(user, fd, data, bytes, flags);
+}
+
+static size_t total_of(const struct iovec *v, size_t count) {
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += v[i].iov_len;
+    return total;
+}
+
+static ssize_t scatter(struct pd *pd, int fd, const struct iovec *v, size_t count, int flags) {
+    size_t total = total_of(v, count), at = 0;
+    char *all = malloc(total + 1);
+    ssize_t n = read_some(pd, fd, all, total, flags);
+    for (size_t i = 0; i < count && n > 0 && at < (size_t)n; i++) {
+        size_t part = v[i].iov_len < (size_t)n - at ? v[i].iov_len : (size_t)n - at;
+        memcpy(v[i].iov_base, all + at, part);
+        at += part;
+    }
+    int error = errno;
+    free(all);
+    errno = error;
+    return n;
+}
+
+static ssize_t gather(struct pd *pd, int fd, const struct iovec *v, size_t count, int flags) {
+    size_t at = 0;
+    char *all = malloc(total_of(v, count) + 1);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(all + at, v[i].iov_base, v[i].iov_len);
+        at += v[i].iov_len;
+    }
+    ssize_t n = write_all(pd, fd, all, at, flags);
+    int error = errno;
+    free(all);
+    errno = error;
+    return n;
+}
+
+static ssize_t pd_readv(void *user, int fd, const struct iovec *v, int count) {
+    return scatter(user, fd, v, (size_t)count, 0);
+}
+
+static ssize_t pd_writev(void *user, int fd, const struct iovec *v, int count) {
+    return gather(user, fd, v, (size_t)count, 0);
+}
+
+static ssize_t pd_recvmsg(void *user, int fd, struct msghdr *msg, int flags) {
+    msg->msg_controllen = 0;
+    msg->msg_flags = 0;
+    return scatter(user, fd, msg->msg_iov, msg->msg_iovlen, flags);
+}
+
+static ssize_t pd_sendmsg(void *user, int fd, const struct msghdr *msg, int flags) {
+    return gather(user, fd, msg->msg_iov, msg->msg_iovlen, flags);
+}
+
+static int pd_fcntl(void *user, int fd, int cmd, ...) {
+    struct pd *pd = user;
+    va_list args;
+    va_start(args, cmd);
+    long value = va_arg(args, long);
+    va_end(args);
+    if (socket_of(pd, fd) < 0) {
+        errno = EBADF;
+        return -1;
+    }
+    if (cmd == F_GETFL)
+        return O_RDWR | (pd->nonblocking[fd] ? O_NONBLOCK : 0);
+    if (cmd == F_SETFL)
+        pd->nonblocking[fd] = (value & O_NONBLOCK) != 0;
+    return 0;
+}
+
+static int pd_ioctl(void *user, int fd, unsigned long request, ...) {
+    struct pd *pd = user;
+    va_list args;
+    int64_t value = 0;
+    va_start(args, request);
+    int *out = va_arg(args, int *);
+    va_end(args);
+    pthread_mutex_lock(&pd->lock);
+    int result = -EINVAL;
+    enum tarn_surface_option option = request == SIOCINQ       ? TARN_SURFACE_UNREAD
+                                      : request == SIOCOUTQ    ? TARN_SURFACE_UNACKNOWLEDGED
+                                      : request == SIOCOUTQNSD ? TARN_SURFACE_UNSENT
+                                                               : TARN_SURFACE_ERROR;
+    if (option != TARN_SURFACE_ERROR)
+        result = tarn_surface_get(pd->host, socket_of(pd, fd), option, &value);
+    if (result == 0)
+        *out = (int)value;
+    return (int)leave(pd, false, result);
+}
+
+static int pd_close(void *user, int fd) {
+    struct pd *pd = user;
+    pthread_mutex_lock(&pd->lock);
+    int result = tarn_surface_close(pd->host, socket_of(pd, fd));
+    if (result == 0) {
+        pd->socket[fd] = -1;
+        close(fd);
+    }
+    return (int)leave(pd, false, result);
+}
+
+static int pd_shutdown(void *user, int fd, int how) {
+    struct pd *pd = user;
+    pthread_mutex_lock(&pd->lock);
+    return (int)leave(pd, false, tarn_surface_shutdown(pd->host, socket_of(pd, fd), how));
+}
+
+/* -- options -- */
+
+static int option_of(int level, int name) {
+    if (level == SOL_SOCKET)
+        switch (name) {
+        case SO_REUSEADDR: return TARN_SURFACE_REUSEADDR;
+        case SO_KEEPALIVE: return TARN_SURFACE_KEEPALIVE;
+        case SO_SNDBUF: return TARN_SURFACE_SNDBUF;
+        case SO_ERROR: return TARN_SURFACE_ERROR;
+        default: return -1;
+        }
+    if (level == IPPROTO_TCP)
+        switch (name) {
+        case TCP_NODELAY: return TARN_SURFACE_NODELAY;
+        case TCP_KEEPIDLE: return TARN_SURFACE_KEEPIDLE;
+        case TCP_KEEPINTVL: return TARN_SURFACE_KEEPINTVL;
+        case TCP_KEEPCNT: return TARN_SURFACE_KEEPCNT;
+        case TCP_USER_TIMEOUT: return TARN_SURFACE_USER_TIMEOUT;
+        default: return -1;
+        }
+    return -1;
+}
+
+static uint8_t linux_state(const char *state) {
+    static const char *const names[] = {"",           "ESTABLISHED", "SYN-SENT",  "SYN-RECEIVED",
+                                        "FIN-WAIT-1", "FIN-WAIT-2",  "TIME-WAIT", "CLOSED",
+                                        "CLOSE-WAIT", "LAST-ACK",    "LISTEN",    "CLOSING"};
+    for (uint8_t i = 1; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], state) == 0)
+            return i;
+    return 0;
+}
+
+static uint32_t segments(uint32_t bytes, const struct tarn_surface_info *info) {
+    return info->snd_mss ? (bytes + info->snd_mss - 1) / info->snd_mss : 0;
+}
+
+static struct tcp_info linux_info(const struct tarn_surface_info *i) {
+    struct tcp_info t = {
+        .tcpi_state = linux_state(i->state),
+        .tcpi_ca_state = (uint8_t)(i->in_loss       ? TCP_CA_Loss
+                                   : i->in_recovery ? TCP_CA_Recovery
+                                   : i->sacked      ? TCP_CA_Disorder
+                                                    : TCP_CA_Open),
+        .tcpi_retransmits = (uint8_t)i->backoffs,
+        .tcpi_backoff = (uint8_t)i->backoffs,
+        .tcpi_options =
+            (uint8_t)((i->timestamps ? TCPI_OPT_TIMESTAMPS : 0) | (i->sack ? TCPI_OPT_SACK : 0)
+                      | (i->window_scaling ? TCPI_OPT_WSCALE : 0) | (i->ecn ? TCPI_OPT_ECN : 0)),
+        .tcpi_snd_wscale = i->snd_wscale & 15,
+        .tcpi_rcv_wscale = i->rcv_wscale & 15,
+        .tcpi_rto = (uint32_t)(i->rto / 1000),
+        .tcpi_snd_mss = i->snd_mss,
+        .tcpi_unacked = segments(i->unacked, i),
+        .tcpi_sacked = segments(i->sacked, i),
+        .tcpi_lost = segments(i->lost, i),
+        .tcpi_pmtu = i->path_mtu,
+        .tcpi_rtt = (uint32_t)(i->srtt / 1000),
+        .tcpi_rttvar = (uint32_t)(i->rttvar / 1000),
+        .tcpi_snd_ssthresh = i->ssthresh == UINT32_MAX ? INT32_MAX : segments(i->ssthresh, i),
+        .tcpi_snd_cwnd = i->snd_mss ? i->cwnd / i->snd_mss : 0,
+        .tcpi_reordering = 3,
+        .tcpi_total_retrans = i->retransmits,
+        .tcpi_bytes_acked = i->bytes_acked,
+        .tcpi_bytes_received = i->bytes_received,
+        .tcpi_notsent_bytes = i->unsent,
+        .tcpi_min_rtt = (uint32_t)(i->rtt_min / 1000),
+        .tcpi_snd_wnd = i->snd_wnd,
+    };
+    return t;
+}
+
+static int get_option(struct pd *pd, int s, int level, int name, void *value, socklen_t *bytes) {
+    int64_t number;
+    if (level == IPPROTO_TCP && name == TCP_INFO) {
+        struct tarn_surface_info info;
+        int result = tarn_surface_info(pd->host, s, &info, sizeof info);
+        struct tcp_info t = linux_info(&info);
+        if (result == 0) {
+            memset(value, 0, *bytes);
+            memcpy(value, &t, *bytes < sizeof t ? *bytes : sizeof t);
+        }
+        return result;
+    }
+    /* A controller and a socket that have nothing to tell of themselves. */
+    if (level == IPPROTO_TCP && name == TCP_CC_INFO) {
+        *bytes = 0;
+        return 0;
+    }
+    if (level == SOL_SOCKET && name == SO_MEMINFO) {
+        memset(value, 0, *bytes);
+        return 0;
+    }
+    int option = option_of(level, name);
+    if (option < 0 || *bytes < sizeof(int))
+        return option < 0 ? -ENOPROTOOPT : -EINVAL;
+    int result = tarn_surface_get(pd->host, s, (enum tarn_surface_option)option, &number);
+    if (option == TARN_SURFACE_SNDBUF)
+        number *= 2; /* as Linux has it: half is for bookkeeping */
+    if (result == 0) {
+        memcpy(value, &(int){(int)number}, sizeof(int));
+        *bytes = sizeof(int);
+    }
+    return result;
+}
+
+static int pd_getsockopt(void *user, int fd, int level, int name, void *value, socklen_t *bytes) {
+    struct pd *pd = user;
+    pthread_mutex_lock(&pd->lock);
+    return (int)leave(pd, false, get_option(pd, socket_of(pd, fd), level, name, value, bytes));
+}
+
+static int set_option(struct pd *pd, int s, int level, int name, const void *value,
+                      socklen_t bytes) {
+    char text[16] = "";
+    int number;
+    if (level == IPPROTO_TCP && name == TCP_CONGESTION) {
+        memcpy(text, value, bytes < sizeof text - 1 ? bytes : sizeof text - 1);
+        return tarn_surface_set_congestion(pd->host, s, text);
+    }
+    if (bytes < sizeof number)
+        return -EINVAL;
+    memcpy(&number, value, sizeof number);
+    if (level == SOL_SOCKET && name == SO_LINGER && bytes >= sizeof(struct linger)) {
+        struct linger l;
+        memcpy(&l, value, sizeof l);
+        return tarn_surface_set(pd->host, s, TARN_SURFACE_LINGER, l.l_onoff ? l.l_linger : -1);
+    }
+    int option = option_of(level, name);
+    if (option < 0)
+        return -ENOPROTOOPT;
+    return tarn_surface_set(pd->host, s, (enum tarn_surface_option)option, number);
+}
+
+static int pd_setsockopt(void *user, int fd, int level, int name, const void *value,
+                         socklen_t bytes) {
+    struct pd *pd = user;
+    pthread_mutex_lock(&pd->lock);
+    return (int)leave(pd, false, set_option(pd, socket_of(pd, fd), level, name, value, bytes));
+}
+
+static int poll_once(struct pd *pd, struct pollfd *fds, nfds_t count) {
+    int ready = 0;
+    for (nfds_t i = 0; i < count; i++) {
+        int events = tarn_surface_poll(pd->host, socket_of(pd, fds[i].fd));
+        fds[i].revents =
+            (short)(events < 0 ? POLLNVAL : events & (fds[i].events | POLLERR | POLLHUP));
+        ready += fds[i].revents != 0;
+    }
+    return ready;
+}
+
+static int pd_poll(void *user, struct pollfd *fds, nfds_t count, int timeout) {
+    struct pd *pd = user;
+    bool waited = false;
+    pthread_mutex_lock(&pd->lock);
+    uint64_t wait = timeout < 0 ? WAIT_MAX : (uint64_t)timeout * 1000000u;
+    uint64_t end = tarn_surface_now(pd->host) + wait;
+    int ready;
+    while ((ready = poll_once(pd, fds, count)) == 0 && timeout != 0 && await(pd, end, &waited))
+        continue;
+    return (int)leave(pd, waited, ready);
+}
+
+/* -- the wire and the clock -- */
+
+static int pd_netdev_send(void *user, const void *packet, size_t bytes) {
+    struct pd *pd = user;
+    pthread_mutex_lock(&pd->lock);
+    return (int)leave(pd, false, tarn_surface_packet_in(pd->host, packet, bytes));
+}
+
+static int pd_netdev_receive(void *user, void *packet, size_t *bytes, long long *usecs) {
+    struct pd *pd = user;
+    uint64_t when = 0;
+    ssize_t n;
+    pthread_mutex_lock(&pd->lock);
+    uint64_t end = tarn_surface_now(pd->host) + WAIT_MAX;
+    while ((n = tarn_surface_packet_out(pd->host, packet, *bytes, &when)) == 0
+           && tarn_surface_deadline(pd->host) < end)
+        step(pd, end);
+    *bytes = n > 0 ? (size_t)n : 0;
+    *usecs = (long long)(when / 1000);
+    return (int)leave(pd, false, n < 0 ? n : 0);
+}
+
+static int pd_usleep(void *user, useconds_t usec) {
+    struct pd *pd = user;
+    pthread_mutex_lock(&pd->lock);
+    uint64_t end = tarn_surface_now(pd->host) + (uint64_t)usec * 1000;
+    while (!step(pd, end))
+        continue;
+    return (int)leave(pd, false, 0);
+}
+
+/* Whoever spins until a time comes must see it come: each look takes a microsecond. */
+static int pd_gettimeofday(void *user, struct timeval *tv, struct timezone *tz) {
+    struct pd *pd = user;
+    (void)tz;
+    pthread_mutex_lock(&pd->lock);
+    uint64_t now = tarn_surface_now(pd->host);
+    *tv = (struct timeval){.tv_sec = (time_t)(now / 1000000000u),
+                           .tv_usec = (suseconds_t)(now / 1000 % 1000000)};
+    if (pd->finishing && !pthread_equal(pthread_self(), pd->main)) {
+        pd->finishing = false;
+        pthread_cond_broadcast(&pd->changed);
+    } else {
+        step(pd, now + 1000);
+    }
+    pthread_mutex_unlock(&pd->lock);
+    return 0;
+}
+
+static void pd_free(void *user) {
+    struct pd *pd = user;
+    tarn_surface_free(pd->host);
+    free(pd);
+}
+
+/* -- what is not there -- */
+
+static int pd_epoll_create(void *user, int size) {
+    (void)user;
+    (void)size;
+    errno = ENOSYS;
+    return -1;
+}
+
+static int pd_epoll_ctl(void *user, int epfd, int op, int fd, struct epoll_event *event) {
+    (void)epfd;
+    (void)op;
+    (void)fd;
+    (void)event;
+    return pd_epoll_create(user, 0);
+}
+
+static int pd_epoll_wait(void *user, int epfd, struct epoll_event *events, int max, int timeout) {
+    (void)epfd;
+    (void)events;
+    (void)max;
+    (void)timeout;
+    return pd_epoll_create(user, 0);
+}
+
+static int pd_pipe(void *user, int fds[2]) {
+    (void)fds;
+    return pd_epoll_create(user, 0);
+}
+
+static int pd_splice(void *user, int in, loff_t *in_off, int out, loff_t *out_off, size_t bytes,
+                     unsigned flags) {
+    (void)in;
+    (void)in_off;
+    (void)out;
+    (void)out_off;
+    (void)bytes;
+    (void)flags;
+    return pd_epoll_create(user, 0);
+}
+
+struct packetdrill_calls {
+    void *user;
+    void (*free)(void *);
+    int (*socket)(void *, int, int, int);
+    int (*bind)(void *, int, const struct sockaddr *, socklen_t);
+    int (*listen)(void *, int, int);
+    int (*accept)(void *, int, struct sockaddr *, socklen_t *);
+    int (*connect)(void *, int, const struct sockaddr *, socklen_t);
+    ssize_t (*read)(void *, int, void *, size_t);
+    ssize_t (*readv)(void *, int, const struct iovec *, int);
+    ssize_t (*recv)(void *, int, void *, size_t, int);
+    ssize_t (*recvfrom)(void *, int, void *, size_t, int, struct sockaddr *, socklen_t *);
+    ssize_t (*recvmsg)(void *, int, struct msghdr *, int);
+    ssize_t (*write)(void *, int, const void *, size_t);
+    ssize_t (*writev)(void *, int, const struct iovec *, int);
+    ssize_t (*send)(void *, int, const void *, size_t, int);
+    ssize_t (*sendto)(void *, int, const void *, size_t, int, const struct sockaddr *, socklen_t);
+    ssize_t (*sendmsg)(void *, int, const struct msghdr *, int);
+    int (*fcntl)(void *, int, int, ...);
+    int (*ioctl)(void *, int, unsigned long, ...);
+    int (*close)(void *, int);
+    int (*shutdown)(void *, int, int);
+    int (*getsockopt)(void *, int, int, int, void *, socklen_t *);
+    int (*setsockopt)(void *, int, int, int, const void *, socklen_t);
+    int (*poll)(void *, struct pollfd *, nfds_t, int);
+    int (*netdev_send)(void *, const void *, size_t);
+    int (*netdev_receive)(void *, void *, size_t *, long long *);
+    int (*usleep)(void *, useconds_t);
+    int (*gettimeofday)(void *, struct timeval *, struct timezone *);
+    int (*epoll_create)(void *, int);
+    int (*epoll_ctl)(void *, int, int, int, struct epoll_event *);
+    int (*epoll_wait)(void *, int, struct epoll_event *, int, int);
+    int (*pipe)(void *, int[2]);
+    int (*splice)(void *, int, loff_t *, int, loff_t *, size_t, unsigned);
+};
+
+void packetdrill_interface_init(const char *flags, struct packetdrill_calls *calls);
+
+/* `flags` (packetdrill's --so_flags) are the options of tarn_surface_open, separated by commas. */
+void packetdrill_interface_init(const char *flags, struct packetdrill_calls *calls) {
+    struct pd *pd = calloc(1, sizeof *pd);
+    if (!pd || !(pd->host = tarn_surface_open(flags))) {
+        fprintf(stderr, "tarn: cannot open a host with the options %s\n", flags ? flags : "");
+        exit(2);
+    }
+    pthread_mutex_init(&pd->lock, NULL);
+    pthread_cond_init(&pd->changed, NULL);
+    pd->main = pthread_self();
+    memset(pd->socket, -1, sizeof pd->socket);
+    *calls = (struct packetdrill_calls){
+        .user = pd,
+        .free = pd_free,
+        .socket = pd_socket,
+        .bind = pd_bind,
+        .listen = pd_listen,
+        .accept = pd_accept,
+        .connect = pd_connect,
+        .read = pd_read,
+        .readv = pd_readv,
+        .recv = pd_recv,
+        .recvfrom = pd_recvfrom,
+        .recvmsg = pd_recvmsg,
+        .write = pd_write,
+        .writev = pd_writev,
+        .send = pd_send,
+        .sendto = pd_sendto,
+        .sendmsg = pd_sendmsg,
+        .fcntl = pd_fcntl,
+        .ioctl = pd_ioctl,
+        .close = pd_close,
+        .shutdown = pd_shutdown,
+        .getsockopt = pd_getsockopt,
+        .setsockopt = pd_setsockopt,
+        .poll = pd_poll,
+        .netdev_send = pd_netdev_send,
+        .netdev_receive = pd_netdev_receive,
+        .usleep = pd_usleep,
+        .gettimeofday = pd_gettimeofday,
+        .epoll_create = pd_epoll_create,
+        .epoll_ctl = pd_epoll_ctl,
+        .epoll_wait = pd_epoll_wait,
+        .pipe = pd_pipe,
+        .splice = pd_splice,
+    };
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: ISC */
+/* surface.h: Tarn's TCP as sockets in virtual time, for conformance drivers that Tarn knows nothing
+ * about. libtarn-tcp-surface.so is this header and nothing else: no Tarn type is in it.
+ *
+ * A host is one machine: lib/ip and lib/tcp over a line without link addresses. Packets go in and
+ * come out as whole IPv4 or IPv6 packets; the driver is the network and the peer. Nothing happens
+ * but in a call, and no time passes but by tarn_surface_step and tarn_surface_advance, so a run
+ * with one seed is the same run every time. A call returns once the host has done all that it can
+ * at that instant: what a write causes to be sent can be taken right behind it.
+ *
+ * Calls are those of BSD sockets, and never block: where a blocking socket would wait, they answer
+ * -EAGAIN (connect: -EINPROGRESS), and the driver lets time pass or gives a packet and calls again.
+ * Every call answers what its namesake does, or a negated errno:
+ *   ECONNREFUSED  a reset or an ICMP port error before the connection was there
+ *   ECONNRESET    a reset later; EPIPE where the peer's FIN had come before
+ *   ETIMEDOUT     no answer for too long (or what ICMP said was the reason: EHOSTUNREACH, ...)
+ *   EPIPE         write after shutdown, or after the connection's error has been reported
+ *   EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EALREADY, EBADF, EINVAL, EISCONN, ENETUNREACH,
+ *   ENOBUFS (a limit of the host), ENOPROTOOPT, ENOTCONN, as everywhere
+ * An error of the connection is reported once, by the first call that meets it or by
+ * TARN_SURFACE_ERROR; then reading answers 0 and writing -EPIPE.
+ *
+ * What differs from Linux: buffers are the host's and not a socket's, but for the send limit;
+ * binding knows nothing of connections in TIME-WAIT; there is no MSG_ flag.
+ *
+ * One host is used by one thread at a time; any number of hosts may be open.
+ */
+#ifndef TARN_SURFACE_H
+#define TARN_SURFACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct tarn_surface;
+
+/* A host, by a list "name=value,name=value"; NULL: something in it is not understood (errno EINVAL)
+ * or there is no memory (ENOMEM). All have defaults:
+ *   ipv4=192.168.0.1/16  ipv6=fd3d:a0b:17d6::1/64  mtu=1500  seed=1
+ *   gso=0              1: packets out are super-segments of up to 64 KiB where TCP makes such
+ *   sockets=1024       descriptors
+ *   memory=16777216    bytes for the buffers of all connections
+ *   rcvbuf=1048576     the largest receive window; rcvbuf_min=65536 the one to start with
+ *   sndbuf=1048576     the send limit of a socket that has not set its own
+ *   syn_queue=256      half-open connections
+ *   cc=cubic           or newreno
+ *   iw=10              the initial window in segments
+ *   ecn=accept         or ask, off
+ *   sack=1 timestamps=1 wscale=1 cookies=1
+ *   rto_min=200 ack_delay=40 time_wait=60000 fin_wait_2=60000 user_timeout=900000
+ *   connect_timeout=127000   milliseconds */
+struct tarn_surface *tarn_surface_open(const char *options);
+void tarn_surface_free(struct tarn_surface *host);
+
+/* -- the clock: nanoseconds since some time before the host was opened -- */
+uint64_t tarn_surface_now(const struct tarn_surface *host);
+/* When something is next due; UINT64_MAX: never. */
+uint64_t tarn_surface_deadline(const struct tarn_surface *host);
+/* Goes to the next deadline and does what is due, or to `until` where that is sooner (and answers
+ * true). A time in the past is now. */
+bool tarn_surface_step(struct tarn_surface *host, uint64_t until);
+/* Steps all the way to `until`. */
+void tarn_surface_advance(struct tarn_surface *host, uint64_t until);
+
+/* -- the wire -- */
+/* A packet arrives. -ENOBUFS: the host has no packet left; -EINVAL: longer than 65,535 bytes. */
+int tarn_surface_packet_in(struct tarn_surface *host, const void *packet, size_t bytes);
+/* The oldest packet that was sent and not taken yet: its length, and in *when the time at which it
+ * was sent. 0: there is none. -EMSGSIZE: it has more than `bytes`, and stays. */
+ssize_t tarn_surface_packet_out(struct tarn_surface *host, void *packet, size_t bytes,
+                                uint64_t *when);
+
+/* -- sockets: small numbers from 0 on -- */
+int tarn_surface_socket(struct tarn_surface *host, int family); /* AF_INET, AF_INET6 */
+int tarn_surface_bind(struct tarn_surface *host, int fd, const struct sockaddr *addr,
+                      socklen_t bytes);
+int tarn_surface_listen(struct tarn_surface *host, int fd, int backlog);
+/* `addr` and `bytes` may be NULL, or are filled as by accept. */
+int tarn_surface_accept(struct tarn_surface *host, int fd, struct sockaddr *addr, socklen_t *bytes);
+/* -EINPROGRESS; poll says POLLOUT once it is over, and another call 0, -EALREADY or its error. */
+int tarn_surface_connect(struct tarn_surface *host, int fd, const struct sockaddr *addr,
+                         socklen_t bytes);
+ssize_t tarn_surface_read(struct tarn_surface *host, int fd, void *data, size_t bytes);
+ssize_t tarn_surface_write(struct tarn_surface *host, int fd, const void *data, size_t bytes);
+int tarn_surface_shutdown(struct tarn_surface *host, int fd, int how); /* SHUT_RD, _WR, _RDWR */
+int tarn_surface_close(struct tarn_surface *host, int fd);
+/* As close with a linger of 0: the peer sees a reset. */
+int tarn_surface_abort(struct tarn_surface *host, int fd);
+/* POLLIN, POLLOUT, POLLRDHUP, POLLHUP, POLLERR as poll(2) would set them, or -EBADF. */
+int tarn_surface_poll(struct tarn_surface *host, int fd);
+int tarn_surface_getsockname(struct tarn_surface *host, int fd, struct sockaddr *addr,
+                             socklen_t *bytes);
+int tarn_surface_getpeername(struct tarn_surface *host, int fd, struct sockaddr *addr,
+                             socklen_t *bytes);
+
+/* A listener's options go to the connections that it accepts. */
+enum tarn_surface_option {
+    TARN_SURFACE_NODELAY,        /* 0, 1 */
+    TARN_SURFACE_KEEPALIVE,      /* 0, 1 */
+    TARN_SURFACE_KEEPIDLE,       /* seconds [7200] */
+    TARN_SURFACE_KEEPINTVL,      /* seconds [75] */
+    TARN_SURFACE_KEEPCNT,        /* probes [9] */
+    TARN_SURFACE_USER_TIMEOUT,   /* ms; 0: the host's */
+    TARN_SURFACE_LINGER,         /* -1: off; 0: close resets; seconds are taken for -1 */
+    TARN_SURFACE_SNDBUF,         /* bytes written and not acknowledged, at most */
+    TARN_SURFACE_REUSEADDR,      /* 0, 1 */
+    TARN_SURFACE_ERROR,          /* get: the pending error as a positive errno, which it clears */
+    TARN_SURFACE_UNREAD,         /* get: bytes to read (SIOCINQ) */
+    TARN_SURFACE_UNACKNOWLEDGED, /* get: bytes written and not acknowledged (SIOCOUTQ) */
+    TARN_SURFACE_UNSENT,         /* get: of those, never sent (SIOCOUTQNSD) */
+};
+int tarn_surface_set(struct tarn_surface *host, int fd, enum tarn_surface_option option,
+                     int64_t value);
+int tarn_surface_get(struct tarn_surface *host, int fd, enum tarn_surface_option option,
+                     int64_t *value);
+/* "cubic" or "newreno" ("reno"). -ENOENT: no such. */
+int tarn_surface_set_congestion(struct tarn_surface *host, int fd, const char *name);
+
+/* What TCP_INFO tells, in bytes and nanoseconds. */
+struct tarn_surface_info {
+    char state[16];      /* RFC 9293's name: "SYN-SENT", "ESTABLISHED", ... */
+    char congestion[16]; /* the controller's name */
+    uint32_t sack, timestamps, window_scaling, ecn;
+    uint32_t snd_wscale, rcv_wscale;
+    uint32_t in_recovery, in_loss; /* fast recovery; after a retransmission timeout */
+    uint32_t backoffs;             /* retransmission timeouts in a row */
+    uint32_t snd_mss, path_mtu;
+    uint32_t cwnd, ssthresh; /* ssthresh UINT32_MAX: none yet */
+    uint32_t snd_wnd, rcv_wnd, rcv_buf;
+    uint32_t unacked;   /* sent and not acknowledged */
+    uint32_t sacked;    /* of those, SACKed */
+    uint32_t lost;      /* of those, thought lost and not sent again yet */
+    uint32_t in_flight; /* the rest */
+    uint32_t unsent, unread, out_of_order;
+    uint32_t retransmits; /* segments */
+    uint32_t timeouts, tail_probes, spurious_recoveries;
+    uint64_t srtt, rttvar, rtt_min, rto;
+    uint64_t bytes_acked, bytes_received;
+};
+/* Of a socket with a connection, or of a listener (state "LISTEN" and nothing else). `bytes` is
+ * sizeof *info: fields that a later version has at the end are not written. */
+int tarn_surface_info(struct tarn_surface *host, int fd, struct tarn_surface_info *info,
+                      size_t bytes);
+
+/* Counters of the host, by the names that struct tarn_tcp_stats gives them ("segments_in",
+ * "challenge_acks", "drop_paws", ...); -ENOENT: no such. */
+int tarn_surface_stat(struct tarn_surface *host, const char *name, uint64_t *value);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
