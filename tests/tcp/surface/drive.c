@@ -15,12 +15,13 @@
 
 /* -- the shared object -- */
 
-#define FUNCTIONS(X)                                                                               \
-    X(open)                                                                                        \
-    X(free)                                                                                        \
-    X(now) X(deadline) X(step) X(advance) X(packet_in) X(packet_out) X(socket) X(bind) X(listen)   \
-        X(accept) X(connect) X(read) X(write) X(shutdown) X(close) X(abort) X(poll) X(getsockname) \
-            X(getpeername) X(set) X(get) X(set_congestion) X(info) X(stat)
+/* clang-format off */
+#define FUNCTIONS(X) \
+    X(open) X(free) X(now) X(deadline) X(step) X(advance) X(packet_in) X(packet_out) \
+    X(socket) X(bind) X(listen) X(accept) X(connect) X(read) X(write) X(shutdown) \
+    X(close) X(abort) X(poll) X(getsockname) X(getpeername) X(set) X(get) X(set_congestion) \
+    X(info) X(stat)
+/* clang-format on */
 #define POINTER(name) __typeof__(&tarn_surface_##name) name;
 static struct { FUNCTIONS(POINTER) } tarn;
 
