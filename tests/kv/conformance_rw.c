@@ -86,6 +86,7 @@ static void partial_writes_are_partial(struct tarn_kv *kv) {
     size_t len = 0;
     for (size_t i = 0; i < sizeof pattern; i++)
         pattern[i] = (uint8_t)(i * 7 + i / 256 + 1);
+    memset(want, 0, sizeof want);
     /* Created, over the end, with gaps, inside, across pieces; growing from nothing to large. */
     static const struct {
         size_t offset, bytes;

@@ -9,7 +9,8 @@
 
 #define ENTRY_KEY_MAX (8u + TARN_KV_NAME_MAX)
 #define ENTRY_VALUE_MAX (9u + INLINE_BYTES_MAX)
-_Static_assert(ENTRY_KEY_MAX + ENTRY_VALUE_MAX <= ROW_BYTES_MAX, "an entry is a row");
+_Static_assert(ENTRY_KEY_MAX <= ROW_KEY_MAX && ENTRY_KEY_MAX + ENTRY_VALUE_MAX <= ROW_BYTES_MAX,
+               "an entry is a row");
 _Static_assert(16u + CHUNK_BYTES <= ROW_BYTES_MAX, "a chunk is a row");
 
 struct entry_key {

@@ -77,7 +77,7 @@ static uint32_t priority_new(struct rows *t) {
 }
 
 static uint32_t row_new(struct rows *t, struct tarn_span key, struct tarn_span value, bool gone) {
-    TARN_ASSERT(key.len + value.len <= ROW_BYTES_MAX);
+    TARN_ASSERT(key.len <= ROW_KEY_MAX && key.len + value.len <= ROW_BYTES_MAX);
     size_t bytes = row_bytes(key.len, value.len);
     uint32_t row = row_take(t, bytes);
     if (!row)

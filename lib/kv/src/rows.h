@@ -14,6 +14,7 @@
 
 /* Keys and values together; the same bound as a page's of the tree on a device. */
 #define ROW_BYTES_MAX 1009u
+#define ROW_KEY_MAX 264u
 
 struct row {
     uint32_t left, right;

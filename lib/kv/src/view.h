@@ -25,7 +25,7 @@ struct view {
     struct view_base *base;
     uint64_t next_id; /* the next dictionary or large value is called this */
     uint64_t root;    /* and this is the root's number */
-    uint8_t key[ROW_BYTES_MAX];
+    uint8_t key[ROW_KEY_MAX];
 };
 
 TARN_MUST_USE enum tarn_err view_get(struct view *v, struct tarn_span key, struct tarn_span *value);

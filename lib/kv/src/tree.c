@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: ISC */
+/* The store: batches, turns, snapshots. */
+#include "tree.h"
+
+#define CLEAN_AT_ONCE 16u /* rows of waste that a batch removes */
+#define ROW_MEMORY 32u    /* of a row in a table, besides its bytes */
+
+struct tree_snapshot {
+    struct store store;
+    struct btree btree;
+    struct tarn_kv_tree *tree;
+    uint32_t keeper;
+};
+
+static struct tarn_kv_tree *tree_of(struct tarn_kv *kv) {
+    return TARN_CONTAINER_OF(kv, struct tarn_kv_tree, store.kv);
+}
+
+/* -- the device -----------------------------------------------------------------------------------
+ */
+
+enum tarn_err tree_flush(struct tarn_kv_tree *t) {
+    return tree_can_flush(t) ? tarn_blk_flush(t->blk, tree_waiter(t)) : TARN_OK;
+}
+
+enum tarn_err tree_read_page(struct tarn_kv_tree *t, uint64_t page, struct tarn_bytes data) {
+    uint64_t blocks = PAGE_BYTES / t->blk->block_bytes;
+    if (page >= t->newest.pages)
+        return TARN_IO;
+    return tarn_blk_read(t->blk, tree_waiter(t), page * blocks, data);
+}
+
+/* -- turns ----------------------------------------------------------------------------------------
+ */
+
+enum tarn_err tree_enter(struct tarn_kv_tree *t) {
+    if (!t->busy) {
+        t->busy = true;
+        return TARN_OK;
+    }
+    struct turn turn = {.waiter = tree_waiter(t)}, **link = &t->turns;
+    while (*link)
+        link = &(*link)->next;
+    *link = &turn;
+    while (!turn.granted) {
+        if (turn.waiter->ops->wait(turn.waiter, TARN_NEVER) == TARN_OK)
+            continue;
+        if (turn.granted)
+            tree_leave(t);
+        for (link = &t->turns; *link && *link != &turn;)
+            link = &(*link)->next;
+        if (*link)
+            *link = turn.next;
+        return TARN_IO;
+    }
+    return TARN_OK;
+}
+
+void tree_leave(struct tarn_kv_tree *t) {
+    struct turn *turn = t->turns;
+    t->busy = turn != NULL;
+    if (!turn)
+        return;
+    t->turns = turn->next;
+    turn->granted = true;
+    turn->waiter->ops->wake(turn->waiter);
+}
+
+static enum tarn_err store_enter(struct store *s) {
+    return tree_enter(TARN_CONTAINER_OF(s, struct tarn_kv_tree, store));
+}
+static void store_leave(struct store *s) {
+    tree_leave(TARN_CONTAINER_OF(s, struct tarn_kv_tree, store));
+}
+
+/* -- room -----------------------------------------------------------------------------------------
+ */
+
+/* The full table becomes the one that is merged; the one before must be merged for that. */
+static enum tarn_err rotate(struct tarn_kv_tree *t) {
+    enum tarn_err err = merge_finish(t);
+    if (!err)
+        err = log_sync(t);
+    if (!err)
+        merge_begin(t);
+    return err;
+}
+
+enum tarn_err tree_settle(struct tarn_kv_tree *t) {
+    enum tarn_err err = merge_finish(t);
+    if (!err && TARN_AT(t->store.view.tables, 1))
+        err = rotate(t);
+    return err ? err : merge_finish(t);
+}
+
+/* Roots that change nothing: what older ones held of the log and of the pages comes free. */
+static enum tarn_err age(struct tarn_kv_tree *t) {
+    enum tarn_err err = TARN_OK;
+    for (uint32_t i = 0; !err && i <= t->space.lag; i++)
+        err = merge_commit(t, &t->newest.root, &t->newest.log);
+    if (err)
+        t->failed = true;
+    return err;
+}
+
+static enum tarn_err make_log_room(struct tarn_kv_tree *t, size_t bytes) {
+    if (log_room(t) > log_units_with(t, bytes))
+        return TARN_OK;
+    enum tarn_err err = merge_finish(t);
+    if (!err && log_room(t) <= log_units_with(t, bytes))
+        err = tree_settle(t);
+    if (!err && log_room(t) <= log_units_with(t, bytes))
+        err = age(t);
+    if (err)
+        return err;
+    return log_room(t) > log_units_with(t, bytes) ? TARN_OK : TARN_LIMIT;
+}
+
+struct staged {
+    size_t log_bytes, table_bytes, growth_bytes;
+};
+
+static struct staged measure(const struct tarn_kv_tree *t) {
+    uint32_t table = TARN_AT(t->store.view.tables, 0);
+    struct staged s = {0};
+    for (const struct row *r = table ? rows_seek(&t->rows, table, TARN_SPAN_EMPTY, false) : NULL; r;
+         r = rows_seek(&t->rows, table, row_key(r), true)) {
+        size_t bytes = log_row_bytes(r);
+        s.log_bytes += bytes;
+        s.table_bytes += bytes + ROW_MEMORY;
+        s.growth_bytes += r->gone ? 0 : bytes + PAGE_ROW_OVERHEAD;
+    }
+    return s;
+}
+
+/* Whether the tree can take all rows in memory and these, and still be merged: pages are half full
+ * at the worst. */
+static bool fits(const struct tarn_kv_tree *t, size_t growth_bytes) {
+    uint64_t bytes = growth_bytes + t->table_bytes + (t->merge.active ? t->merge.table_bytes : 0);
+    return space_available(&t->space) >= merge_reserve(t) + bytes * 2 / PAGE_PAYLOAD + 2;
+}
+
+static enum tarn_err make_space(struct tarn_kv_tree *t, size_t growth_bytes) {
+    if (fits(t, growth_bytes))
+        return TARN_OK;
+    enum tarn_err err = t->table_bytes || t->merge.active ? tree_settle(t) : TARN_OK;
+    return err ? err : fits(t, growth_bytes) ? TARN_OK : TARN_LIMIT;
+}
+
+static enum tarn_err make_room(struct tarn_kv_tree *t, const struct staged *s, bool removes) {
+    enum tarn_err err = TARN_OK;
+    if (s->log_bytes + LOG_HEADER_BYTES > t->newest.record_bytes)
+        return TARN_LIMIT;
+    bool full = t->table_bytes + s->table_bytes > t->table_cap
+                || t->log.tail.unit - t->table_first_unit > t->log.units / 4;
+    if (full && TARN_AT(t->store.view.tables, 1))
+        err = rotate(t);
+    if (!err && !t->replaying)
+        err = make_log_room(t, s->log_bytes);
+    if (!err && !removes && !t->replaying)
+        err = make_space(t, s->growth_bytes);
+    return err;
+}
+
+/* -- batches --------------------------------------------------------------------------------------
+ */
+
+/* The staged rows over the table's. Where memory is short, what is merged first gives some. */
+static enum tarn_err table_merge(struct tarn_kv_tree *t) {
+    struct view *v = &t->store.view;
+    enum tarn_err err = rows_merge(&t->rows, &TARN_AT(v->tables, 1), TARN_AT(v->tables, 0), true);
+    if (err != TARN_LIMIT)
+        return err;
+    err = tree_settle(t);
+    return err ? err : rows_merge(&t->rows, &TARN_AT(v->tables, 1), TARN_AT(v->tables, 0), true);
+}
+
+enum tarn_err tree_publish(struct tarn_kv_tree *t, bool removes, uint64_t *seq) {
+    struct view *v = &t->store.view;
+    struct staged s = measure(t);
+    enum tarn_err err = TARN_OK;
+    *seq = 0;
+    if (!TARN_AT(v->tables, 0))
+        return TARN_OK;
+    err = make_room(t, &s, removes);
+    if (!err)
+        err = table_merge(t);
+    if (!err) {
+        t->table_bytes += s.table_bytes;
+        if (!t->replaying)
+            err = log_append(t, TARN_AT(v->tables, 0), s.log_bytes, seq);
+    }
+    store_stage_end(v);
+    return err;
+}
+
+static void clean(struct tarn_kv_tree *t) {
+    uint64_t seq;
+    bool done;
+    if (!t->waste)
+        return;
+    if (catalog_clean(&t->store.view, CLEAN_AT_ONCE, &done) != TARN_OK)
+        store_stage_end(&t->store.view);
+    else if (tree_publish(t, true, &seq) == TARN_OK && done)
+        t->waste = false;
+}
+
+static bool only_removes(const struct tarn_kv_change *changes, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (TARN_AT_N(changes, count, i).verb != TARN_KV_REMOVE)
+            return false;
+    return true;
+}
+
+static enum tarn_err batch_inside(struct tarn_kv_tree *t, const struct tarn_kv_change *changes,
+                                  size_t count, size_t *failed, uint64_t *seq) {
+    struct view *v = &t->store.view;
+    int64_t now = (int64_t)(tarn_clock_wall_ns(t->config.clock) / 1000000000u);
+    uint64_t root = v->root;
+    if (t->failed)
+        return TARN_IO;
+    clean(t);
+    enum tarn_err err = store_stage(v, changes, count, now, failed);
+    if (err)
+        return err;
+    *failed = count ? count - 1 : 0;
+    err = tree_publish(t, only_removes(changes, count), seq);
+    if (err)
+        v->root = root;
+    else
+        t->waste = true;
+    return err;
+}
+
+/* As much of the merge as keeps it ahead of the table that fills meanwhile. It is not the batch's
+ * fault if it fails: the next one is told. */
+static void pace(struct tarn_kv_tree *t) {
+    const struct merge *m = &t->merge;
+    enum tarn_err err = tree_enter(t);
+    if (err)
+        return;
+    do
+        err = merge_step(t);
+    while (!err && m->active
+           && (double)m->merged_bytes * (double)t->table_cap
+                  < 1.25 * (double)t->table_bytes * (double)m->table_bytes);
+    tree_leave(t);
+}
+
+static enum tarn_err tree_batch(struct tarn_kv *kv, const struct tarn_kv_change *changes,
+                                size_t count, size_t *failed) {
+    struct tarn_kv_tree *t = tree_of(kv);
+    uint64_t seq;
+    *failed = 0;
+    enum tarn_err err = tree_enter(t);
+    if (err)
+        return err;
+    err = batch_inside(t, changes, count, failed, &seq);
+    tree_leave(t);
+    if (!err)
+        err = log_wait(t, seq);
+    if (err)
+        return err;
+    t->stat.batches++;
+    store_notify(t->watches, changes, count);
+    if (t->merge.active)
+        pace(t);
+    return TARN_OK;
+}
+
+static void tree_watch(struct tarn_kv *kv, struct tarn_kv_watch *watch) {
+    store_watch(&tree_of(kv)->watches, watch);
+}
+static void tree_unwatch(struct tarn_kv *kv, struct tarn_kv_watch *watch) {
+    store_unwatch(&tree_of(kv)->watches, watch);
+}
+
+/* -- snapshots ------------------------------------------------------------------------------------
+ */
+
+static enum tarn_err snapshot_enter(struct store *s) {
+    return tree_enter(TARN_CONTAINER_OF(s, struct tree_snapshot, store)->tree);
+}
+static void snapshot_leave(struct store *s) {
+    tree_leave(TARN_CONTAINER_OF(s, struct tree_snapshot, store)->tree);
+}
+
+static void snapshot_release(struct tarn_kv *kv) {
+    struct tree_snapshot *s = TARN_CONTAINER_OF(kv, struct tree_snapshot, store.kv);
+    for (size_t i = 1; i < VIEW_TABLES; i++)
+        rows_drop(&s->tree->rows, TARN_AT(s->store.view.tables, i));
+    space_unkeep(&s->tree->space, s->keeper);
+    tarn_pool_put(&s->tree->snapshots, s);
+}
+
+static const struct tarn_kv_ops snapshot_ops = {STORE_READING, .release = snapshot_release};
+
+static enum tarn_err tree_snapshot(struct tarn_kv *kv, struct tarn_kv **out) {
+    struct tarn_kv_tree *t = tree_of(kv);
+    enum tarn_err err = tree_enter(t);
+    if (err)
+        return err;
+    struct tree_snapshot *s = t->config.snapshots_max ? tarn_pool_take(&t->snapshots) : NULL;
+    uint32_t keeper;
+    if (s && space_keep(&t->space, &keeper)) {
+        *s = (struct tree_snapshot){.store = t->store, .tree = t, .keeper = keeper};
+        s->store.kv.ops = &snapshot_ops;
+        s->store.enter = snapshot_enter;
+        s->store.leave = snapshot_leave;
+        s->store.view.base = &s->btree.base;
+        btree_init(&s->btree, t, &t->newest.root);
+        for (size_t i = 1; i < VIEW_TABLES; i++)
+            rows_hold(&t->rows, TARN_AT(s->store.view.tables, i));
+        *out = &s->store.kv;
+    } else {
+        err = TARN_LIMIT;
+    }
+    tree_leave(t);
+    return err;
+}
+
+/* -- the rest -------------------------------------------------------------------------------------
+ */
+
+static const struct tarn_kv_ops tree_ops = {
+    STORE_READING,       .batch = tree_batch,     .snapshot = tree_snapshot,
+    .watch = tree_watch, .unwatch = tree_unwatch,
+};
+
+void tree_init(struct tarn_kv_tree *t) {
+    t->store = (struct store){.kv = {&tree_ops}, .enter = store_enter, .leave = store_leave};
+    t->store.view =
+        (struct view){.rows = &t->rows, .base = &t->btree.base, .next_id = CATALOG_FIRST_FREE};
+    t->waste = true;
+}
+
+size_t tree_snapshot_bytes(void) {
+    return sizeof(struct tree_snapshot);
+}
+
+struct tarn_kv *tarn_kv_tree_kv(struct tarn_kv_tree *tree) {
+    return &tree->store.kv;
+}
+
+enum tarn_err tarn_kv_tree_settle(struct tarn_kv_tree *t) {
+    enum tarn_err err = tree_enter(t);
+    if (err)
+        return err;
+    err = t->failed ? TARN_IO : TARN_OK;
+    while (!err && t->waste)
+        clean(t), err = t->failed ? TARN_IO : TARN_OK;
+    if (!err)
+        err = tree_settle(t);
+    tree_leave(t);
+    return err;
+}
+
+void tarn_kv_tree_stat(const struct tarn_kv_tree *t, struct tarn_kv_tree_stat *out) {
+    *out = t->stat;
+    out->bytes = t->newest.pages * PAGE_BYTES;
+    out->log_bytes = t->newest.log_pages * PAGE_BYTES;
+    out->used_bytes = (uint64_t)(t->space.used_count - t->space.first) * PAGE_BYTES;
+    out->generation = t->newest.generation;
+    out->levels = t->newest.root.ref.page ? t->newest.root.level + 1 : 0;
+    out->table_used = t->table_bytes + (t->merge.active ? t->merge.table_bytes : 0);
+}
