@@ -3,7 +3,7 @@
 
 The same image, which returns at once, in 2 MB of memory, under tarn-spt and (where it is found:
 TARN_SOLO5_SPT, or PATH) upstream's solo5-spt, turn by turn so that both see the same machine. The first
-row is what any process costs here.
+rows are what any process costs here: one that loads a library, and one that does not.
 """
 import os
 import shutil
@@ -34,6 +34,13 @@ def run_once(command, status):
     return wall / 1e3
 
 
+def empty_program(folder):
+    path = os.path.join(folder, 'empty')
+    subprocess.run(['gcc', '-O2', '-static-pie', '-x', 'c', '-', '-o', path], check=True, text=True,
+                   input='int main(void) { return 0; }')
+    return path
+
+
 def main():
     configure('spt', options_of('spt'))
     folder = build_dir('spt')
@@ -41,6 +48,7 @@ def main():
     image, tender = os.path.join(folder, IMAGE), os.path.join(folder, TENDER)
     upstream = os.environ.get('TARN_SOLO5_SPT') or shutil.which('solo5-spt')
     kinds = {'a process (true)': ([shutil.which('true')], 0),
+             'a static one': ([empty_program(folder)], 0),
              'tarn-spt': ([tender, '--mem=2', image], 42)}
     if upstream:
         kinds['solo5-spt'] = ([upstream, '--mem=2', image], 42)
@@ -52,8 +60,11 @@ def main():
     for name, of in walls.items():
         print(f'{name:18} {min(of):9.0f} {statistics.median(of):9.0f} '
               f'{statistics.quantiles(of, n=10)[8]:9.0f}')
+    median = {name: statistics.median(of) for name, of in walls.items()}
+    print(f'tarn-spt and its program: {median["tarn-spt"] - median["a static one"]:.0f} us over an empty '
+          'process')
     if upstream:
-        ratio = statistics.median(walls['solo5-spt']) / statistics.median(walls['tarn-spt'])
+        ratio = median['solo5-spt'] / median['tarn-spt']
         print(f'starting under tarn-spt: {ratio:.2f} times as fast as under solo5-spt')
     else:
         print('no solo5-spt found to compare with: set TARN_SOLO5_SPT')

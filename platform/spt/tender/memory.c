@@ -91,7 +91,6 @@ static void write_grant(const struct tender *t) {
         die("the host gives no random bytes: %s", strerror(errno));
     memcpy(grant.device, t->device, sizeof grant.device);
     memcpy(at(SPT_MEM_BASE), &grant, sizeof grant);
-    protect(SPT_MEM_BASE, SPT_MEM_BASE + SPT_PAGE, PROT_READ);
     memset(&grant, 0, sizeof grant);
 }
 
@@ -113,7 +112,7 @@ void memory_fill(struct tender *t, char **args) {
         uint64_t low_end =
             (boot.cmdline + SPT_CMDLINE_BYTES_MAX + SPT_PAGE - 1) & ~(uint64_t)(SPT_PAGE - 1);
         write_grant(t);
-        protect(SPT_BOOT_BASE, low_end, PROT_READ);
+        protect(SPT_MEM_BASE, low_end, PROT_READ);
         protect(low_end, SPT_IMAGE_BASE, PROT_NONE);
     }
 }
