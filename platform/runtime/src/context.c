@@ -44,7 +44,7 @@ static void arrived(struct tarn_context *here) {
  * targets run without floating point. */
 void tarn_context_swap(void **sp_save, void *sp_load);
 void tarn_context_start(void);
-_Noreturn void tarn_context_first(struct tarn_context *context);
+__attribute__((used)) _Noreturn void tarn_context_first(struct tarn_context *context);
 
 #if defined(__x86_64__)
 __asm__(".text\n"

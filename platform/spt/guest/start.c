@@ -44,7 +44,8 @@ _Static_assert(offsetof(__typeof__(thread), canary) == 0x28, "fixed by the compi
 
 /* From entry.S, on the loop's stack. */
 _Noreturn void tarn_spt_boot(const struct spt_boot *boot);
-_Noreturn void __stack_chk_fail(void);
+/* Named by the compiler, after link-time optimisation has looked for who is named. */
+__attribute__((used)) _Noreturn void __stack_chk_fail(void);
 
 void guest_die(const char *what) {
     tarn_platform_console(TARN_SPAN_LIT("tarn: "));
