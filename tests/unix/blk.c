@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "conformance.h"
 #include "unix.h"
 
 static unsigned done_count;
@@ -27,30 +29,101 @@ static void turn(void) {
     tarn_platform_yield(0, &ready);
 }
 
+static void turn_until(unsigned count) {
+    struct tarn_ready ready;
+    tarn_time end = tarn_platform_now() + TARN_SEC(20);
+    while (done_count < count && tarn_platform_now() < end)
+        tarn_platform_yield(end, &ready);
+    cr_assert_eq(done_count, count);
+}
+
 static enum tarn_err serve(struct tarn_blk *blk, struct tarn_blk_req *req) {
     unsigned before = done_count;
     req->done = on_done;
     cr_assert_eq(submit(blk, &req, 1), 1u);
-    turn();
-    cr_assert_eq(done_count, before + 1);
+    turn_until(before + 1);
     return req->result;
 }
 
-/* A device of 64 blocks over a file that is gone when the process is. */
-static struct tarn_blk *open_blk(void) {
-    static char path[] = "/tmp/tarn-blk-XXXXXX";
+/* A device over a file that is gone when the process is. NULL: the file system has no direct
+ * access. */
+static struct tarn_blk *open_as(const char *how, off_t bytes) {
+    static char names[UNIX_ATTACH_MAX][16], values[UNIX_ATTACH_MAX][64];
+    size_t n = unix_options.block_count++;
+    char path[] = "/tmp/tarn-blk-XXXXXX";
     struct tarn_blk *blk, *same;
     int fd = mkstemp(path);
-    cr_assert(fd >= 0 && ftruncate(fd, 64 * 512) == 0);
+    cr_assert(fd >= 0 && ftruncate(fd, bytes) == 0);
     close(fd);
-    unix_options.block[unix_options.block_count++] = (struct unix_attach){"storage", path};
-    cr_assert_eq(tarn_platform_blk("storage", &blk), TARN_OK);
-    cr_assert_eq(tarn_platform_blk("storage", &same), TARN_OK);
-    cr_assert_eq(blk, same);
+    snprintf(names[n], sizeof names[n], "storage%zu", n);
+    snprintf(values[n], sizeof values[n], "%s%s", how, path);
+    unix_options.block[n] = (struct unix_attach){names[n], values[n]};
+    enum tarn_err err = tarn_platform_blk(names[n], &blk);
+    if (!err)
+        cr_assert(tarn_platform_blk(names[n], &same) == TARN_OK && same == blk);
     unlink(path);
+    return err ? NULL : blk;
+}
+
+static struct tarn_blk *open_blk(void) {
+    struct tarn_blk *blk = open_as("", 64 * 512);
     cr_assert_eq(blk->block_bytes, 512u);
     cr_assert_eq(blk->blocks, 64u);
     return blk;
+}
+
+/* -- as a device
+ * ------------------------------------------------------------------------------------
+ */
+
+static bool woken;
+static enum tarn_err waiter_wait(struct tarn_waiter *w, tarn_time deadline) {
+    struct tarn_ready ready;
+    (void)w;
+    while (!woken) {
+        if (tarn_platform_now() >= deadline)
+            return TARN_AGAIN;
+        tarn_platform_yield(deadline, &ready);
+    }
+    woken = false;
+    return TARN_OK;
+}
+static void waiter_wake(struct tarn_waiter *w) {
+    (void)w;
+    woken = true;
+}
+static tarn_time waiter_now(struct tarn_waiter *w) {
+    (void)w;
+    return tarn_platform_now();
+}
+
+static const char *conf_how;
+static void conf_open(struct blk_conf *conf) {
+    static const struct tarn_waiter_ops ops = {waiter_wait, waiter_wake, waiter_now};
+    static struct tarn_waiter waiter = {&ops};
+    conf->blk = open_as(conf_how, 1 << 20);
+    conf->waiter = &waiter;
+    if (!conf->blk)
+        cr_skip("no direct access to files in /tmp");
+}
+static void conf_close(struct blk_conf *conf) {
+    (void)conf;
+}
+
+Test(blk, through_io_uring) {
+    struct blk_conf conf = {.open = conf_open, .close = conf_close};
+    conf_how = "";
+    blk_conformance(&conf);
+}
+Test(blk, without_io_uring) {
+    struct blk_conf conf = {.open = conf_open, .close = conf_close};
+    conf_how = "sync:";
+    blk_conformance(&conf);
+}
+Test(blk, past_the_page_cache) {
+    struct blk_conf conf = {.open = conf_open, .close = conf_close};
+    conf_how = "direct:";
+    blk_conformance(&conf);
 }
 
 Test(blk, what_is_written_is_read) {
@@ -106,7 +179,7 @@ static void submit_second(struct tarn_blk_req *req) {
 
 Test(blk, a_request_made_in_done_waits_for_the_next_turn) {
     static uint8_t data[512];
-    chain_blk = open_blk();
+    chain_blk = open_as("sync:", 64 * 512);
     second =
         (struct tarn_blk_req){.op = TARN_BLK_READ, .data = TARN_BYTES_ARRAY(data), .done = on_done};
     struct tarn_blk_req first = second, *one = &first;
@@ -118,7 +191,7 @@ Test(blk, a_request_made_in_done_waits_for_the_next_turn) {
     cr_assert_eq(done_count, 2u);
 }
 
-Test(blk, the_queue_has_a_bound_and_order_is_kept) {
+Test(blk, the_queue_has_a_bound) {
     struct tarn_blk *blk = open_blk();
     static uint8_t data[512];
     static struct tarn_blk_req reqs[100];
@@ -131,7 +204,7 @@ Test(blk, the_queue_has_a_bound_and_order_is_kept) {
     size_t taken = submit(blk, list, 100);
     cr_assert(taken > 0 && taken < 100);
     cr_assert_eq(submit(blk, list + taken, 100 - taken), 0u);
-    turn();
-    cr_assert_eq(done_count, taken);
+    turn_until((unsigned)taken);
     cr_assert_eq(submit(blk, list + taken, 100 - taken), 100 - taken);
+    turn_until(100);
 }
