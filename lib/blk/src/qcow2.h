@@ -61,7 +61,7 @@ struct tarn_blk_qcow2 {
     uint64_t *frees; /* clusters */
     uint32_t free_count;
     uint64_t free_hint;                /* no cluster before it is free */
-    uint64_t alloc_end;                /* allocate only before it: the device's end, in clusters */
+    uint64_t alloc_end;                /* allocate only before it, in clusters */
     struct tarn_bytes scratch, zeroes; /* a cluster each */
     struct tarn_bytes memory;          /* theirs and the caches' */
 };

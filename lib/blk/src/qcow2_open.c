@@ -33,9 +33,9 @@ static bool take_cache(struct tarn_blk_qcow2 *q, struct q2_cache *c, uint32_t co
 static enum tarn_err take_memory(struct tarn_blk_qcow2 *q) {
     struct tarn_alloc *alloc = q->config.alloc;
     uint64_t cluster = q2_cluster_bytes(q), per_l1 = cluster << q2_l2_bits(q);
-    uint64_t clusters = q->lower->blocks * q->lower->block_bytes / cluster;
+    uint64_t clusters = q->alloc_end;
     uint64_t l1_cap = q->config.bytes_max / per_l1 + (q->config.bytes_max % per_l1 != 0);
-    /* As many refcount blocks as the device has room for clusters to count; a whole number of
+    /* As many refcount blocks as there is room for clusters to count; a whole number of
      * clusters of the table. */
     uint64_t groups = (clusters >> q2_refblock_bits(q)) + 1;
     uint64_t on_device = (uint64_t)q->header.reftable_clusters * (cluster / 8);
@@ -116,12 +116,15 @@ static enum tarn_err open_tables(struct tarn_blk_qcow2 *q, struct tarn_waiter *w
         return TARN_INVALID;
     if (!tables_are_inside(q))
         return TARN_PEER;
+    uint64_t end = q->lower->blocks * block_bytes;
+    if (q->config.end_max)
+        end = TARN_MIN(end, q->config.end_max);
+    q->alloc_end = end >> q->header.cluster_bits;
     enum tarn_err err = take_memory(q);
     if (!err)
         err = q2_array_load(q, waiter, &q->l1, q->header.l1_at);
     if (!err)
         err = q2_array_load(q, waiter, &q->reftable, q->header.reftable_at);
-    q->alloc_end = q->lower->blocks * block_bytes >> q->header.cluster_bits;
     if (!err && !q->config.read_only)
         err = check_counts(q, waiter);
     if (!err && !q->config.read_only && q->header.autoclear)

@@ -56,7 +56,10 @@ struct tarn_blk_qcow2_config {
     struct tarn_blk *lower;
     struct tarn_blk *backing; /* NULL: what is not in the image reads as zeroes */
     bool read_only;
-    uint64_t bytes_max;       /* the most that the image may grow to; 0: it does not grow */
+    uint64_t bytes_max; /* the most that the image may grow to; 0: it does not grow */
+    /* How far the image may reach on the device, in bytes; its refcount table is in memory whole,
+     * so this bounds that. 0: all of the device. */
+    uint64_t end_max;
     uint32_t l2_tables;       /* held in memory, a cluster each; 2 or more; 0: 8 */
     uint32_t refcount_tables; /* the same; 0: 4 */
     uint32_t frees_max;       /* clusters waiting to be free until the next flush; 0: 256 */
