@@ -118,6 +118,7 @@ static void leave_queue(struct tcp_conn *c) {
 
 static void leave_tables(struct tcp_conn *c) {
     struct tarn_tcp *tcp = c->tcp;
+    tcp_fast_open_end(c);
     leave_queue(c);
     ring_remove(&c->dirty);
     if (tarn_map_contains_link(&c->by_tuple))

@@ -16,7 +16,7 @@ enum tarn_err tarn_tcp_info(const struct tarn_flow *flow, struct tarn_tcp_info *
     const struct tcp_conn *c = TARN_CONTAINER_OF(flow, struct tcp_conn, flow);
     bool has_rtt = c->srtt_us != 0;
     *out = (struct tarn_tcp_info){
-        .state = (enum tarn_tcp_state)c->state,
+        .state = c->fast_open ? TARN_TCP_SYN_RECEIVED : (enum tarn_tcp_state)c->state,
         .sack = c->sack_ok,
         .timestamps = c->ts_ok,
         .window_scaling = c->wscale_ok,

@@ -40,7 +40,7 @@ static void reset_received(struct tcp_conn *c) {
 static void syn_sent_input(struct tcp_conn *c, struct tcp_segment *seg) {
     struct tarn_tcp *tcp = c->tcp;
     bool ack = seg->flags & TCP_ACK;
-    if (ack && seg->ack != c->snd_nxt) {
+    if (ack && seg->ack - c->snd_nxt > c->syn_data) {
         tcp->stats.drop_bad_ack++;
         tcp_reset_answer(tcp, seg);
         return;
@@ -70,6 +70,8 @@ static void syn_sent_input(struct tcp_conn *c, struct tcp_segment *seg) {
         return;
     }
     tcp_ecn_granted(c, seg);
+    tcp_fast_open_learn(c, &seg->opt);
+    tcp_fast_open_acked(c, seg->ack - c->snd_nxt);
     c->snd_una = seg->ack;
     if (c->timeouts == 0) { /* the timer was set when the SYN went out */
         uint32_t sent_us = (uint32_t)(c->xmit_at / 1000) - c->rto_us;
@@ -332,7 +334,7 @@ void tcp_conn_input(struct tcp_conn *c, struct tcp_segment *seg) {
         syn_sent_input(c, seg);
         return;
     }
-    if (time_wait_reuse(c, seg))
+    if (time_wait_reuse(c, seg) || tcp_fast_open_again(c, seg))
         return;
     if (c->state == TARN_TCP_TIME_WAIT) {
         time_wait_input(c, seg);
@@ -354,6 +356,11 @@ void tcp_conn_input(struct tcp_conn *c, struct tcp_segment *seg) {
         c->snd_una = seg->ack;
         c->snd_wnd = c->snd_wnd_max = (uint32_t)seg->wnd << c->snd_wscale;
         c->snd_wl1 = seg->seq;
+    }
+    if (c->fast_open && seq_le(c->snd_una, seg->ack)) {
+        tcp_fast_open_end(c);
+        c->backoffs = 0;
+        tcp_timer_xmit(c);
     }
     if (!tcp_ack_input(c, seg))
         return;

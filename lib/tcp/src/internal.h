@@ -23,6 +23,7 @@
 #define TCP_RTO_INITIAL_US 1000000u
 #define TCP_RTO_MAX_US 120000000u
 #define TCP_DUP_THRESH 3u
+#define TCP_SYN_ACK_TRIES_MAX 5u
 
 enum {
     TCP_FIN = 1,
@@ -205,8 +206,9 @@ struct tcp_conn {
     uint64_t bytes_acked, bytes_received;
 
     uint16_t path_mtu, peer_mss;
-    uint16_t mss;     /* of payload, options taken off */
-    uint16_t rcv_mss; /* the peer's segments, as seen */
+    uint16_t mss;      /* of payload, options taken off */
+    uint16_t syn_data; /* bytes that went out with the SYN (RFC 7413) */
+    uint16_t rcv_mss;  /* the peer's segments, as seen */
     uint16_t keep_idle_s, keep_interval_s;
     uint16_t range_count;
     uint8_t keep_probes_max, keep_probes;
@@ -237,7 +239,9 @@ struct tcp_conn {
     bool ace_first : 1;  /* the next segment tells the peer how its SYN-ACK arrived: */
     uint8_t syn_ecn : 2; /* marked so */
     uint8_t ace_in : 3, ace_out : 3;
-    bool mtu_proven : 1; /* a full segment has arrived */
+    bool fast_open : 1;        /* passive, by a cookie: our SYN-ACK is not acknowledged yet */
+    bool fast_open_wanted : 1; /* active: data or the wish for a cookie goes with the SYN */
+    bool mtu_proven : 1;       /* a full segment has arrived */
 };
 _Static_assert(sizeof(struct tcp_conn) < 512, "an idle connection is small");
 
@@ -264,6 +268,7 @@ struct tcp_half {
     uint8_t wscale, tries;
     bool sack_ok : 1, ts_ok : 1, wscale_ok : 1, ecn_ok : 1;
     bool accecn : 1;
+    bool cookie_due : 1; /* the SYN asked for a Fast Open cookie, or showed an old one */
     uint8_t syn_ecn : 2;
 };
 
@@ -278,6 +283,21 @@ struct tcp_listener {
     bool want_accept;
 };
 
+/* RFC 7413: whom we have a cookie of; len 0: nobody. */
+struct tcp_peer_cookie {
+    struct tarn_ip_addr addr;
+    uint16_t mss;
+    uint8_t len;
+    uint8_t cookie[16];
+};
+struct tcp_fast_open {
+    struct tarn_hash_key key, key_before; /* of the cookies that we give */
+    tarn_time key_since;
+    bool has_key;
+    uint32_t pending;
+    struct tcp_peer_cookie *peers;
+};
+
 struct tarn_tcp {
     struct tarn_tcp_config config;
     struct tarn_ip_upper upper;
@@ -290,6 +310,7 @@ struct tarn_tcp {
     struct tarn_hash_key key, isn_key, ts_key, port_key, cookie_key;
     struct tcp_link dirty, events, starved, time_wait;
     struct tarn_task event_task;
+    struct tcp_fast_open fast_open;
 
     size_t snd_bytes, rcv_bytes, rcv_bytes_max;
     uint32_t priorities; /* a generator for the trees */
@@ -307,6 +328,8 @@ struct tcp_options {
     uint8_t wscale, sack_count;
     bool has_wscale, sack_ok, has_ts;
     uint32_t tsval, tsecr;
+    bool has_cookie;
+    struct tarn_span cookie; /* empty: asked for */
     struct tcp_sack_block sack[TCP_SACK_BLOCKS_MAX];
 };
 
@@ -424,6 +447,20 @@ void tcp_ecn_received(struct tcp_conn *c, const struct tcp_segment *seg);
 /* Whether the ACK says that something of ours was marked. */
 bool tcp_ecn_reports(struct tcp_conn *c, const struct tcp_segment *seg, uint32_t acked_bytes);
 void tcp_ecn_header(struct tcp_conn *c, struct tcp_header *h);
+
+/* fast_open.c */
+/* The cookie for that address, written to `out`. */
+struct tarn_span tcp_fast_open_cookie(struct tarn_tcp *tcp, const struct tarn_ip_addr *peer,
+                                      struct tarn_bytes out);
+/* The SYN brings data, a good cookie, and is not one too many. */
+bool tcp_fast_open_allows(struct tarn_tcp *tcp, const struct tcp_segment *syn);
+void tcp_fast_open_begin(struct tcp_conn *c, struct tcp_segment *syn);
+void tcp_fast_open_end(struct tcp_conn *c);
+bool tcp_fast_open_again(struct tcp_conn *c, const struct tcp_segment *seg);
+void tcp_fast_open_learn(struct tcp_conn *c, const struct tcp_options *opt);
+void tcp_fast_open_forget(struct tcp_conn *c);
+uint32_t tcp_fast_open_syn(struct tcp_conn *c, struct tcp_options *opt);
+void tcp_fast_open_acked(struct tcp_conn *c, uint32_t n);
 
 /* input.c, ack.c */
 void tcp_conn_input(struct tcp_conn *c, struct tcp_segment *seg);

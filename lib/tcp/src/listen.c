@@ -3,8 +3,6 @@
  * queue, or nothing at all (cookie.c), and then a connection in the accept queue. */
 #include "internal.h"
 
-#define SYN_ACK_TRIES_MAX 5u
-
 static uint64_t port_hash(struct tarn_tcp *tcp, uint16_t port) {
     return tarn_hash(&tcp->key, TARN_SPAN_ARRAY(((uint16_t[]){port})));
 }
@@ -127,6 +125,7 @@ static struct tcp_half half_from_syn(struct tarn_tcp *tcp, const struct tcp_segm
         .sack_ok = seg->opt.sack_ok && !o->no_sack,
         .ts_ok = seg->opt.has_ts && !o->no_timestamps,
         .wscale_ok = seg->opt.has_wscale && !o->no_window_scale,
+        .cookie_due = o->fast_open && seg->opt.has_cookie,
     };
 }
 
@@ -148,6 +147,7 @@ static void half_header(struct tarn_tcp *tcp, const struct tcp_half *half, struc
 
 /* `tsval` other than 0: what a cookie hides in the timestamp. */
 static void send_syn_ack(struct tarn_tcp *tcp, const struct tcp_half *half, const uint32_t *tsval) {
+    uint8_t cookie[16];
     struct tarn_ip_lower *lower = tcp->config.lower;
     struct tarn_ip_route route;
     if (lower->ops->route(lower, &half->local, &half->remote, &route) != TARN_OK) {
@@ -165,6 +165,9 @@ static void send_syn_ack(struct tarn_tcp *tcp, const struct tcp_half *half, cons
     h.opt.wscale = tcp_wscale_for(tcp->config.limits.rcv_buf_bytes_max);
     if (tsval)
         h.opt.tsval = *tsval;
+    h.opt.has_cookie = half->cookie_due;
+    if (half->cookie_due)
+        h.opt.cookie = tcp_fast_open_cookie(tcp, &half->remote, TARN_BYTES_ARRAY(cookie));
     struct tarn_pkt *pkt = tcp_segment_new(tcp, &h);
     if (pkt)
         tcp_segment_send(tcp, &h, pkt, 0, 0);
@@ -191,43 +194,6 @@ static void answer_with_cookie(struct tarn_tcp *tcp, struct tcp_half *half,
     tcp->stats.syn_cookies_sent++;
     half->ecn_ok = half->accecn = false; /* the cookie has no room for it */
     send_syn_ack(tcp, half, half->ts_ok ? &tsval : NULL);
-}
-
-void tcp_listen_syn(struct tarn_tcp *tcp, struct tcp_listener *l, struct tcp_segment *seg,
-                    const uint32_t *iss) {
-    if (l->accept_count >= l->backlog) {
-        tcp->stats.drop_accept_queue++;
-        return;
-    }
-    struct tcp_half want = half_from_syn(tcp, seg);
-    tcp_ecn_asked(tcp, seg, &want);
-    struct tcp_half *half = tarn_pool_take(&tcp->halves);
-    if (!half) {
-        answer_with_cookie(tcp, &want, seg);
-        return;
-    }
-    *half = want;
-    half->iss =
-        iss ? *iss : tcp_isn(tcp, &want.local, want.local_port, &want.remote, want.remote_port);
-    half->listener = tarn_pool_handle(&tcp->listeners, l);
-    half->sent_us = now_us(tcp);
-    half->tries = 1;
-    tarn_map_insert(&tcp->half_map, &half->by_tuple, half_hash(tcp, seg));
-    tarn_timer_set(&tcp->half_timers, &half->timer,
-                   tarn_time_after(tcp->now, TARN_US(TCP_RTO_INITIAL_US)));
-    send_syn_ack(tcp, half, NULL);
-}
-
-void tcp_half_timer(struct tarn_tcp *tcp, struct tcp_half *half) {
-    if (half->tries > SYN_ACK_TRIES_MAX || !tarn_pool_get(&tcp->listeners, half->listener)) {
-        half_free(tcp, half);
-        return;
-    }
-    tarn_timer_set(&tcp->half_timers, &half->timer,
-                   tarn_time_after(tcp->now, TARN_US(TCP_RTO_INITIAL_US) << half->tries));
-    half->tries++;
-    tcp->stats.retransmits++;
-    send_syn_ack(tcp, half, NULL);
 }
 
 /* The handshake is over: a connection like `half` says, waiting for accept. NULL: no room; the peer
@@ -258,7 +224,8 @@ static struct tcp_conn *establish(struct tarn_tcp *tcp, struct tcp_listener *l,
     c->snd_una = c->snd_nxt = c->snd_end = c->snd_small = half->iss + 1;
     c->rcv_nxt = c->rcv_acked = half->irs + 1;
     c->rcv_adv = c->rcv_nxt + TARN_MIN(c->rcv_buf, 65535u);
-    c->snd_wnd = c->snd_wnd_max = (uint32_t)seg->wnd << c->snd_wscale;
+    /* A SYN's window is not scaled (RFC 7323 section 2.2). */
+    c->snd_wnd = c->snd_wnd_max = (uint32_t)seg->wnd << (seg->flags & TCP_SYN ? 0 : c->snd_wscale);
     c->snd_wl1 = seg->seq;
     c->timeouts = half->tries > 1 ? 1 : 0;
     tcp_conn_established(c);
@@ -270,6 +237,49 @@ static struct tcp_conn *establish(struct tarn_tcp *tcp, struct tcp_listener *l,
     tcp->stats.opens_passive++;
     tarn_task_post(tcp->config.tasks, &l->task);
     return c;
+}
+
+void tcp_listen_syn(struct tarn_tcp *tcp, struct tcp_listener *l, struct tcp_segment *seg,
+                    const uint32_t *iss) {
+    if (l->accept_count >= l->backlog) {
+        tcp->stats.drop_accept_queue++;
+        return;
+    }
+    struct tcp_half want = half_from_syn(tcp, seg);
+    want.iss =
+        iss ? *iss : tcp_isn(tcp, &want.local, want.local_port, &want.remote, want.remote_port);
+    if (tcp_fast_open_allows(tcp, seg)) {
+        struct tcp_conn *c = establish(tcp, l, &want, seg);
+        if (c)
+            tcp_fast_open_begin(c, seg);
+        return;
+    }
+    tcp_ecn_asked(tcp, seg, &want);
+    struct tcp_half *half = tarn_pool_take(&tcp->halves);
+    if (!half) {
+        answer_with_cookie(tcp, &want, seg);
+        return;
+    }
+    *half = want;
+    half->listener = tarn_pool_handle(&tcp->listeners, l);
+    half->sent_us = now_us(tcp);
+    half->tries = 1;
+    tarn_map_insert(&tcp->half_map, &half->by_tuple, half_hash(tcp, seg));
+    tarn_timer_set(&tcp->half_timers, &half->timer,
+                   tarn_time_after(tcp->now, TARN_US(TCP_RTO_INITIAL_US)));
+    send_syn_ack(tcp, half, NULL);
+}
+
+void tcp_half_timer(struct tarn_tcp *tcp, struct tcp_half *half) {
+    if (half->tries > TCP_SYN_ACK_TRIES_MAX || !tarn_pool_get(&tcp->listeners, half->listener)) {
+        half_free(tcp, half);
+        return;
+    }
+    tarn_timer_set(&tcp->half_timers, &half->timer,
+                   tarn_time_after(tcp->now, TARN_US(TCP_RTO_INITIAL_US) << half->tries));
+    half->tries++;
+    tcp->stats.retransmits++;
+    send_syn_ack(tcp, half, NULL);
 }
 
 void tcp_half_input(struct tarn_tcp *tcp, struct tcp_half *half, struct tcp_segment *seg) {

@@ -71,9 +71,10 @@ void tcp_send_reset(struct tcp_conn *c) {
 static void send_syn(struct tcp_conn *c) {
     struct tarn_tcp *tcp = c->tcp;
     const struct tarn_tcp_options *o = &tcp->config.options;
-    bool answer = c->state == TARN_TCP_SYN_RECEIVED;
+    bool answer = c->state == TARN_TCP_SYN_RECEIVED || c->fast_open;
     struct tcp_header h;
-    fill_header(c, &h, c->snd_una, (uint8_t)(TCP_SYN | (answer ? TCP_ACK : 0)));
+    fill_header(c, &h, c->fast_open ? c->snd_una - 1 : c->snd_una,
+                (uint8_t)(TCP_SYN | (answer ? TCP_ACK : 0)));
     /* RFC 9768 section 3.1.4: not again where a SYN that asked was not answered. */
     if (!answer && c->timeouts == 0 && o->ecn == TARN_TCP_ECN_ASK)
         tcp_ace_put(&h, 3);
@@ -84,12 +85,15 @@ static void send_syn(struct tcp_conn *c) {
     h.opt.has_ts = answer ? c->ts_ok : !o->no_timestamps;
     h.opt.has_wscale = answer ? c->wscale_ok : !o->no_window_scale;
     h.opt.wscale = tcp_wscale_for(tcp->config.limits.rcv_buf_bytes_max);
+    uint32_t data = answer ? 0 : tcp_fast_open_syn(c, &h.opt);
     struct tarn_pkt *pkt = tcp_segment_new(tcp, &h);
     if (!pkt) {
         tcp_conn_dirty(c);
         return;
     }
     c->syn_due = false;
+    if (data)
+        c->syn_data = (uint16_t)tcp_queue_attach(tcp_piece_first(c), 0, data, pkt);
     tcp_segment_send(tcp, &h, pkt, 0, 0);
     if (answer)
         acknowledged(c);

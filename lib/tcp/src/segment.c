@@ -9,7 +9,8 @@ enum {
     OPT_WSCALE = 3,
     OPT_SACK_OK = 4,
     OPT_SACK = 5,
-    OPT_TS = 8
+    OPT_TS = 8,
+    OPT_FAST_OPEN = 34,
 };
 
 static bool parse_sack(struct tarn_span body, struct tcp_options *opt) {
@@ -37,6 +38,10 @@ static bool parse_option(uint8_t kind, struct tarn_span body, struct tcp_options
         opt->has_ts = true;
         return body.len == 8 && tarn_span_u32be(&body, &opt->tsval)
                && tarn_span_u32be(&body, &opt->tsecr);
+    case OPT_FAST_OPEN: /* RFC 7413 section 2; another length is no cookie */
+        opt->has_cookie = body.len == 0 || (body.len >= 4 && body.len <= 16 && body.len % 2 == 0);
+        opt->cookie = body;
+        return true;
     default: return true;
     }
 }
@@ -95,6 +100,7 @@ uint32_t tcp_options_bytes(const struct tcp_header *h) {
     n += o->has_ts ? 12 : o->sack_ok ? 4 : 0; /* SACK-permitted takes the place of padding */
     n += o->has_wscale ? 4 : 0;
     n += o->sack_count ? 4 + 8u * o->sack_count : 0;
+    n += o->has_cookie ? (2u + (uint32_t)o->cookie.len + 3) / 4 * 4 : 0;
     return n;
 }
 
@@ -124,6 +130,12 @@ static void write_options(struct tarn_writer *w, const struct tcp_options *o) {
             tarn_writer_u32be(w, TARN_AT(o->sack, i).start);
             tarn_writer_u32be(w, TARN_AT(o->sack, i).end);
         }
+    }
+    if (o->has_cookie) {
+        tarn_writer_u16be(w, (uint16_t)(OPT_FAST_OPEN << 8 | (2 + o->cookie.len)));
+        tarn_writer_span_put(w, o->cookie);
+        for (size_t n = 2 + o->cookie.len; n % 4 != 0; n++)
+            tarn_writer_u8(w, OPT_NOP);
     }
 }
 

@@ -6,6 +6,8 @@ static const struct tarn_tcp_limits limits_default = {
     .connections_max = 1024,
     .listeners_max = 16,
     .syn_queue_max = 256,
+    .fast_open_pending_max = 32,
+    .fast_open_peers_max = 64,
     .memory_bytes = (size_t)4 << 20,
     .snd_buf_bytes_max = 1u << 20,
     .rcv_buf_bytes_max = 1u << 20,
@@ -34,6 +36,8 @@ static enum tarn_err fill_limits(struct tarn_tcp_limits *l, const struct tarn_tc
         l->cc_blocks_max = cc->block_bytes ? l->connections_max : TARN_MIN(l->connections_max, 64u);
     DEFAULT(l, limits_default, listeners_max);
     DEFAULT(l, limits_default, syn_queue_max);
+    DEFAULT(l, limits_default, fast_open_pending_max);
+    DEFAULT(l, limits_default, fast_open_peers_max);
     DEFAULT(l, limits_default, memory_bytes);
     DEFAULT(l, limits_default, snd_buf_bytes_max);
     DEFAULT(l, limits_default, rcv_buf_bytes_max);
@@ -89,6 +93,10 @@ static enum tarn_err take_memory(struct tarn_tcp *tcp) {
 #undef POOL
     err = err ? err
               : tarn_pool_init(&tcp->cc_blocks, a, TARN_TCP_CC_BLOCK_BYTES, 8, l->cc_blocks_max);
+    if (tcp->config.options.fast_open) {
+        tcp->fast_open.peers = TARN_NEW_ARRAY(a, l->fast_open_peers_max, struct tcp_peer_cookie);
+        err = err ? err : tcp->fast_open.peers ? TARN_OK : TARN_LIMIT;
+    }
     err = err ? err : tarn_pool_init(&tcp->blocks, a, TCP_BLOCK_BYTES, 64, blocks);
     err = err ? err : tarn_map_init(&tcp->conn_map, a, l->connections_max);
     err = err ? err : tarn_map_init(&tcp->half_map, a, l->syn_queue_max);

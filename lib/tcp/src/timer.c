@@ -83,6 +83,7 @@ static bool syn_timeout(struct tcp_conn *c) {
         return false;
     }
     tarn_time left = TARN_MS(limit_ms - (now_ms(c->tcp) - c->progress_ms));
+    tcp_fast_open_forget(c);
     c->backoffs = (uint8_t)TARN_MIN(c->backoffs + 1, 16);
     c->timeouts++;
     c->tcp->stats.timeouts++;
@@ -141,9 +142,27 @@ static bool persist(struct tcp_conn *c) {
     return true;
 }
 
+/* RFC 7413: the SYN-ACK goes out again, and what was sent behind it. */
+static bool fast_open_timeout(struct tcp_conn *c) {
+    if (c->backoffs >= TCP_SYN_ACK_TRIES_MAX) {
+        timed_out(c);
+        return false;
+    }
+    c->syn_due = true;
+    if (c->flight)
+        return retransmission_timeout(c);
+    c->backoffs++;
+    c->tcp->stats.timeouts++;
+    c->xmit_at = tarn_time_after(c->tcp->now, backed_off(c));
+    tcp_conn_dirty(c);
+    return true;
+}
+
 static bool xmit_fires(struct tcp_conn *c) {
     if (c->state == TARN_TCP_SYN_SENT || c->state == TARN_TCP_SYN_RECEIVED)
         return syn_timeout(c);
+    if (c->fast_open)
+        return fast_open_timeout(c);
     switch (c->xmit_timer) {
     case TCP_TIMER_RTO: return retransmission_timeout(c);
     case TCP_TIMER_PTO: tcp_recovery_probe(c); return true;

@@ -76,7 +76,9 @@ static void begin(uint8_t options) {
     places[STRANGER].remote_port = 4;
     for (unsigned i = SYN_SENT; i <= ESTABLISHED; i++) {
         struct tarn_endpoint remote = {peer, (uint16_t)(PEER_PORT + i)};
-        must(!tarn_tcp_connect(host.tcp, NULL, &remote, now, &places[i].flow));
+        size_t n;
+        must(!tarn_tcp_connect_with(host.tcp, NULL, &remote, TARN_SPAN_LIT("early"), now,
+                                    &places[i].flow, &n));
     }
     host_turn(&host, now);
     good(&places[ESTABLISHED], 0x12);

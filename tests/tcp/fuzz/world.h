@@ -89,7 +89,7 @@ static enum tarn_err host_route(struct tarn_ip_lower *lower, const struct tarn_i
 }
 static const struct tarn_ip_lower_ops host_ops = {.route = host_route, .send = host_send};
 
-/* `how`: which options are not spoken, and ECN. */
+/* `how`: which options are not spoken, and which of the rarer ones are. */
 static inline void host_init(struct host *h, uint8_t index, uint8_t how) {
     *h = (struct host){.lower = {&host_ops}, .addr = TARN_IP_ADDR_V4(10, 0, 0, index)};
     tarn_arena_init(&h->arena, tarn_bytes_of(calloc(1, HOST_BYTES), HOST_BYTES));
@@ -97,26 +97,30 @@ static inline void host_init(struct host *h, uint8_t index, uint8_t how) {
                              &(struct tarn_pkt_pool_config){.count = {48, 48, 1}}));
     tarn_tasks_init(&h->tasks);
     tarn_random_seeded_init(&h->random, index);
-    must(!tarn_tcp_new(
-        &(struct tarn_tcp_config){
-            .alloc = &h->arena.alloc,
-            .random = &h->random.random,
-            .tasks = &h->tasks,
-            .pkts = &h->pkts,
-            .lower = &h->lower,
-            .options = {.no_sack = how & 1,
-                        .no_timestamps = how & 2,
-                        .no_window_scale = how & 4,
-                        .ecn = how & 8 ? TARN_TCP_ECN_ASK : TARN_TCP_ECN_ACCEPT,
-                        .cc = how & 16 ? &tarn_tcp_cc_newreno : NULL},
-            .limits = {.connections_max = 6,
-                       .listeners_max = 2,
-                       .syn_queue_max = 2,
-                       .memory_bytes = MEMORY_BYTES,
-                       .snd_buf_bytes_max = 16u << 10,
-                       .rcv_buf_bytes_max = 16u << 10,
-                       .rcv_buf_bytes_min = 4u << 10}},
-        &h->tcp));
+    must(
+        !tarn_tcp_new(&(struct tarn_tcp_config){.alloc = &h->arena.alloc,
+                                                .random = &h->random.random,
+                                                .tasks = &h->tasks,
+                                                .pkts = &h->pkts,
+                                                .lower = &h->lower,
+                                                .options = {.no_sack = how & 1,
+                                                            .no_timestamps = how & 2,
+                                                            .no_window_scale = how & 4,
+                                                            .ecn = how & 128 ? TARN_TCP_ECN_ACCURATE
+                                                                   : how & 8 ? TARN_TCP_ECN_ASK
+                                                                             : TARN_TCP_ECN_ACCEPT,
+                                                            .fast_open = how & 32,
+                                                            .cc = how & 16   ? &tarn_tcp_cc_newreno
+                                                                  : how & 64 ? &tarn_tcp_cc_bbr
+                                                                             : NULL},
+                                                .limits = {.connections_max = 6,
+                                                           .listeners_max = 2,
+                                                           .syn_queue_max = 2,
+                                                           .memory_bytes = MEMORY_BYTES,
+                                                           .snd_buf_bytes_max = 16u << 10,
+                                                           .rcv_buf_bytes_max = 16u << 10,
+                                                           .rcv_buf_bytes_min = 4u << 10}},
+                      &h->tcp));
 }
 
 static inline void host_input(struct host *h, const struct tarn_ip_addr *src, const uint8_t *bytes,

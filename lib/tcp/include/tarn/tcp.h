@@ -28,8 +28,8 @@
  * Spoken: RFC 9293, 6298 (RTO), 7323 (timestamps, window scale, PAWS), 2018, 2883 and 6675 (SACK),
  * 8985 (RACK-TLP), 6582 (NewReno), 9438 (CUBIC), 9406 (HyStart++), draft-ietf-ccwg-bbr, 6937 (PRR),
  * 3522 and 5682 (spurious timeouts), 3168 (ECN), 9768 (AccECN), 3465 (ABC), 6928 (IW10), 5961
- * (blind attacks), 6528 (ISN), 6056 (ports), 6191 (TIME-WAIT reuse), 5927 (ICMP), 6093 (urgent
- * data: read in line).
+ * (blind attacks), 6528 (ISN), 7413 (Fast Open), 6056 (ports), 6191 (TIME-WAIT reuse), 5927 (ICMP),
+ * 6093 (urgent data: read in line).
  */
 #ifndef TARN_TCP_H
 #define TARN_TCP_H
@@ -45,14 +45,17 @@ struct tarn_tcp;
 
 /* Zero means the default in brackets, everywhere in limits and options. */
 struct tarn_tcp_limits {
-    uint32_t connections_max;   /* connections of every state but half-open, TIME-WAIT too [1024] */
-    uint32_t listeners_max;     /* [16] */
-    uint32_t cc_blocks_max;     /* connections whose controller needs a block, as BBR does [64; all
-                                 * where options.cc is such a one] */
-    uint32_t syn_queue_max;     /* half-open passive connections of all listeners [256] */
-    size_t memory_bytes;        /* send and receive buffers of all connections together, half each
-                                 * [4 MiB]. Send buffers and bookkeeping are taken from `alloc`, received
-                                 * packets stay in the packet pool that they came from */
+    uint32_t connections_max; /* connections of every state but half-open, TIME-WAIT too [1024] */
+    uint32_t listeners_max;   /* [16] */
+    uint32_t cc_blocks_max;   /* connections whose controller needs a block, as BBR does [64; all
+                               * where options.cc is such a one] */
+    uint32_t
+        fast_open_pending_max; /* connections opened by a cookie, and not yet acknowledged [32] */
+    uint32_t fast_open_peers_max; /* addresses whose cookies are kept [64] */
+    uint32_t syn_queue_max;       /* half-open passive connections of all listeners [256] */
+    size_t memory_bytes;          /* send and receive buffers of all connections together, half each
+                                   * [4 MiB]. Send buffers and bookkeeping are taken from `alloc`, received
+                                   * packets stay in the packet pool that they came from */
     uint32_t snd_buf_bytes_max; /* what one connection may have unacknowledged or unsent [1 MiB] */
     uint32_t rcv_buf_bytes_max; /* the largest receive window of one connection [1 MiB] */
     uint32_t rcv_buf_bytes_min; /* the window it starts with; autotuning doubles it as the reader
@@ -82,6 +85,8 @@ struct tarn_tcp_options {
     uint8_t ecn;                    /* enum tarn_tcp_ecn */
     bool no_sack, no_timestamps, no_window_scale; /* not offered and not accepted */
     bool no_syn_cookies;                          /* a full SYN queue drops SYNs instead */
+    bool fast_open; /* RFC 7413: cookies are given, honoured, and asked for where connect_with is
+                     * used. What comes with a SYN may come twice: for requests that may, only */
     bool pacing; /* a window is spread over the round trip, whatever the controller (BBR always) */
 };
 
@@ -130,6 +135,14 @@ TARN_MUST_USE enum tarn_err tarn_tcp_connect(struct tarn_tcp *tcp,
                                              const struct tarn_endpoint *local,
                                              const struct tarn_endpoint *remote, tarn_time now,
                                              struct tarn_flow **out);
+
+/* The same, with the first bytes to write: where `fast_open` is on and the peer's cookie known,
+ * they go out with the SYN, else once connected. `n`: how many were taken. */
+TARN_MUST_USE enum tarn_err tarn_tcp_connect_with(struct tarn_tcp *tcp,
+                                                  const struct tarn_endpoint *local,
+                                                  const struct tarn_endpoint *remote,
+                                                  struct tarn_span data, tarn_time now,
+                                                  struct tarn_flow **out, size_t *n);
 
 /* -- one connection --------------------------------------------------------------------------- */
 /* All of these answer TARN_INVALID for a flow that is not TCP's. */
@@ -203,6 +216,8 @@ struct tarn_tcp_stats {
     uint64_t failed_timeout, failed_reset, failed_refused;     /* connections */
     uint64_t retransmits, timeouts, fast_recoveries, tail_probes, spurious_recoveries;
     uint64_t syn_cookies_sent, syn_cookies_good, syn_cookies_bad;
+    uint64_t fast_opens_active, fast_opens_passive;    /* data that came, or went, with a SYN */
+    uint64_t fast_open_bad_cookies, fast_open_refused; /* refused: fast_open_pending_max */
     uint64_t challenge_acks, challenge_acks_throttled;
     uint64_t time_wait_reused;  /* by a new SYN (RFC 6191) */
     uint64_t time_wait_evicted; /* to make room for another connection */
