@@ -255,3 +255,36 @@ Test(windows, rfc5927_too_big_is_believed_only_about_what_is_in_flight) {
     cr_assert_eq(hand_state(&h), TARN_TCP_ESTABLISHED);
     hand_done(&h);
 }
+
+/* The peer acknowledges some, and takes the window back from behind the rest. */
+Test(windows, acks_carry_a_number_that_the_peer_can_take) {
+    fill_big();
+    struct hand h = hand_passive(0, NULL, NULL);
+    hand_write(&h, big);
+    hand_drop_all(h.net);
+    window(&h, 1460, 100);
+    hand_drop_all(h.net);
+    struct seg s = hand_seg(&h, ACK | PSH, "?");
+    s.wnd = 100;
+    hand_send(h.net, &s);
+    h.seq++;
+    cr_assert_eq(hand_expect(h.net, ACK).seq, h.ack + 100);
+    hand_done(&h);
+}
+
+/* Or two that are out of step would answer each other at the rate of the line. */
+Test(windows, empty_segments_astray_are_answered_twice_a_second) {
+    struct hand h = hand_passive(0, NULL, NULL);
+    h.seq -= 10;
+    for (int second = 0; second < 3; second++) {
+        for (int i = 0; i < 50; i++) {
+            struct seg answer;
+            hand_give(&h, ACK, "");
+            cr_assert_eq(hand_take(h.net, &answer), i == 0 || i == 25, "second %d, %d", second, i);
+            net_run_for(h.net, TARN_MS(20));
+        }
+    }
+    hand_give(&h, ACK | PSH, "1234567890"); /* known data always is: its ACK may have been lost */
+    cr_assert_eq(hand_expect(h.net, ACK).ack, h.seq);
+    hand_done(&h);
+}

@@ -57,6 +57,7 @@ struct tcp_conn *tcp_conn_new(struct tarn_tcp *tcp, const struct tarn_endpoint *
         .rtt_min_us = UINT32_MAX,
         .rcv_buf = tcp->config.limits.rcv_buf_bytes_min,
         .heard_ms = now_ms(tcp),
+        .astray_ms = now_ms(tcp) - UINT32_MAX / 2,
         .progress_ms = now_ms(tcp),
         .user_timeout_ms = (uint32_t)(tcp->config.options.user_timeout / 1000000),
     };

@@ -4,6 +4,7 @@
 #include "internal.h"
 
 #define CHALLENGE_ACKS_PER_SECOND 100u       /* of the whole stack (RFC 5961 section 7) */
+#define ASTRAY_ANSWER_MS 500u                /* of a connection */
 #define PAWS_MS_MAX (24u * 24 * 3600 * 1000) /* RFC 7323 section 5.5 */
 
 void tcp_challenge_ack(struct tcp_conn *c) {
@@ -99,15 +100,21 @@ static bool is_acceptable(const struct tcp_conn *c, const struct tcp_segment *se
     uint32_t edge = c->rcv_nxt + wnd;
     if (wnd == 0 && seg->seq == c->rcv_nxt)
         return true; /* for its ACK; the data is cut off */
+    /* At the edge, too: who has sent beyond it, before it was taken back, has no better number. */
     if (space == 0)
-        return seg->seq == c->rcv_nxt || (seq_le(c->rcv_nxt, seg->seq) && seq_lt(seg->seq, edge));
+        return seq_le(c->rcv_nxt, seg->seq) && seq_le(seg->seq, edge);
     return seq_lt(seg->seq, edge) && seq_lt(c->rcv_nxt, seg->seq + space);
 }
 
-/* An ACK for what is out of the window; throttled where it answers an ACK, so that two ends that
- * are out of step do not answer each other for ever. */
+/* An ACK for what is out of the window. Where it answers an ACK, two ends that are out of step
+ * would answer each other for ever: so not more than two in a second. */
 static void answer_unacceptable(struct tcp_conn *c, const struct tcp_segment *seg) {
     if (segment_space(seg) == 0) {
+        if (now_ms(c->tcp) - c->astray_ms < ASTRAY_ANSWER_MS) {
+            c->tcp->stats.challenge_acks_throttled++;
+            return;
+        }
+        c->astray_ms = now_ms(c->tcp);
         tcp_challenge_ack(c);
         return;
     }

@@ -198,6 +198,7 @@ struct tcp_conn {
     uint32_t srtt_us, rttvar_us, rto_us, rtt_min_us;
     uint32_t progress_ms; /* when snd_una last moved, or the first byte went out */
     uint32_t heard_ms;    /* when the last acceptable segment came */
+    uint32_t astray_ms;   /* when an empty one that was not was last answered */
     uint32_t sent_ms;     /* when the last data went out */
     uint32_t user_timeout_ms;
 

@@ -37,6 +37,13 @@ static bool has_sacks(const struct tcp_conn *c) {
     return c->sack_ok && (c->range_count > 0 || c->duplicate.start != c->duplicate.end);
 }
 
+/* What is beyond the peer's window is not looked at there, not even for its ACK; and the peer may
+ * have taken the window back from behind what was sent. */
+static uint32_t acceptable_seq(const struct tcp_conn *c) {
+    uint32_t edge = c->snd_una + c->snd_wnd;
+    return seq_lt(edge, c->snd_nxt) ? edge : c->snd_nxt;
+}
+
 static bool send_bare(struct tcp_conn *c, uint32_t seq, uint8_t flags) {
     struct tcp_header h;
     fill_header(c, &h, seq, flags);
@@ -327,12 +334,12 @@ void tcp_output(struct tcp_conn *c) {
     /* What duplicate ACKs are due go out before data that would carry one. */
     while (c->ack_now && c->dupacks_due > 1) {
         uint8_t due = (uint8_t)(c->dupacks_due - 1);
-        if (!send_bare(c, c->snd_nxt, TCP_ACK))
+        if (!send_bare(c, acceptable_seq(c), TCP_ACK))
             return;
         c->dupacks_due = due;
         c->ack_now = true;
     }
-    if (c->ack_now && has_sacks(c) && !send_bare(c, c->snd_nxt, TCP_ACK))
+    if (c->ack_now && has_sacks(c) && !send_bare(c, acceptable_seq(c), TCP_ACK))
         return;
     if (may_send_data(c))
         send_data(c);
@@ -341,6 +348,6 @@ void tcp_output(struct tcp_conn *c) {
         c->probe_due = !send_bare(c, c->snd_una - 1, TCP_ACK);
     }
     if (c->ack_now)
-        (void)send_bare(c, c->snd_nxt, TCP_ACK);
+        (void)send_bare(c, acceptable_seq(c), TCP_ACK);
     tcp_timer_update(c);
 }
