@@ -85,6 +85,14 @@ class Place:
         return sh('ip', 'netns', 'exec', self.client, 'taskset', '-c', CLIENT_CORE, *command,
                   timeout=timeout)
 
+    def cpu_seconds(self):
+        """What the servers have used so far, in and out of the kernel."""
+        ticks = 0
+        for child in self.children:
+            with open(f'/proc/{child.pid}/stat') as f:
+                ticks += sum(map(int, f.read().rsplit(')', 1)[1].split()[11:15]))
+        return ticks / os.sysconf('SC_CLK_TCK')
+
     def wait_for(self, port, seconds=10):
         """Until the server takes connections."""
         probe = ('import socket,sys\ntry: socket.create_connection((sys.argv[1],int(sys.argv[2])),1)\n'

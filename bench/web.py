@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""A static site: requests a second of a 1 KB and of a 100 KB page, keep-alive, 50 connections, by wrk.
+"""A static site: requests a second of a 1 KB and of a 100 KB page, keep-alive, 50 connections, by wrk;
+and of the 1 KB page with a connection for each request.
 
 The website example over a tap against nginx (one worker, no access log, sendfile) on the kernel's
 stack over veth. Both serve the same two files; the server has one core and wrk the other.
@@ -13,6 +14,7 @@ from common import Place, alternate, keep, machine, show
 
 ROUNDS, SECONDS, CONNECTIONS, PORT = 5, 3, 50, '8080'
 PAGES = {'1 KB': ('1k.html', 1024), '100 KB': ('100k.html', 100 * 1024)}
+CLOSE = ('-H', 'Connection: close')
 NGINX = """
 worker_processes 1;
 daemon off;
@@ -43,9 +45,10 @@ def make_site():
     return site
 
 
-def requests_per_second(place, page):
+def requests_per_second(place, page, *headers):
     url = f'http://{common.SERVER}:{PORT}/{page}'
-    out = place.run('wrk', '-t1', f'-c{CONNECTIONS}', f'-d{SECONDS}s', url, timeout=SECONDS + 30)
+    out = place.run('wrk', '-t1', f'-c{CONNECTIONS}', f'-d{SECONDS}s', *headers, url,
+                    timeout=SECONDS + 30)
     if 'Non-2xx' in out or 'Socket errors' in out:
         raise RuntimeError(f'{url} ({place.kind}): {out}')
     return float(re.search(r'Requests/sec:\s+([\d.]+)', out).group(1))
@@ -74,6 +77,11 @@ def main():
                              lambda: requests_per_second(kernel, page))
             keep(f'web-{page}', {'tarn': a, 'nginx': b})
             show(f'{what} page', 'requests/s', a, 'nginx over veth', b)
+        page = PAGES['1 KB'][0]
+        a, b = alternate(ROUNDS, lambda: requests_per_second(ours, page, *CLOSE),
+                         lambda: requests_per_second(kernel, page, *CLOSE))
+        keep('web-connections', {'tarn': a, 'nginx': b})
+        show('1 KB page, a connection for each', 'connections/s', a, 'nginx over veth', b)
 
 
 if __name__ == '__main__':
