@@ -3,9 +3,11 @@
 #include "crash.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 #include <tarn/blk_cache.h>
 #include <tarn/blk_checksum.h>
 #include <tarn/blk_qcow2.h>
+#include <tarn/blk_vhd.h>
 
 static struct tarn_blk *use(struct blk_rig *rig, struct tarn_blk_worker *worker) {
     tarn_blk_pump_add(&rig->pump, worker);
@@ -128,4 +130,34 @@ Test(crashes, qcow2_with_clusters_of_several_blocks) {
 
 Test(crashes, qcow2_with_many_tables) {
     qcow2_run(9, 3, 100, 80, 3);
+}
+
+/* -- VHD ------------------------------------------------------------------------------------------
+ */
+
+static struct tarn_blk *open_vhd(struct blk_rig *rig, struct tarn_blk *lower, bool make) {
+    struct tarn_blk_vhd_format format = {.dynamic = true, .bytes = 8 * 4096, .block_bytes = 4096};
+    struct tarn_blk_vhd_config config = {
+        .alloc = &rig->alloc.alloc, .tasks = &rig->tasks, .lower = lower};
+    struct tarn_blk_vhd *vhd;
+    uint64_t end;
+    if (make) { /* on a disk that holds something already */
+        static uint8_t old[120 * 512];
+        memset(old, 0xaa, sizeof old);
+        cr_assert_eq(tarn_blk_write(lower, rig->waiter, 0, TARN_SPAN_ARRAY(old)), TARN_OK);
+        cr_assert_eq(tarn_blk_vhd_create(lower, rig->waiter, &format, &end), TARN_OK);
+    }
+    if (tarn_blk_vhd_open(&config, rig->waiter, &vhd))
+        return NULL;
+    return use(rig, tarn_blk_vhd_worker(vhd));
+}
+
+Test(crashes, vhd) {
+    struct crash_layer layer = {.open = open_vhd,
+                                .check = check_nothing,
+                                .blocks = 64,
+                                .disk_bytes = 120 * 512,
+                                .ops = 120};
+    struct crash_report r = crash_run(&layer, 1);
+    cr_assert(r.moments > 50 && r.outcomes > 500, "%u %u", r.moments, r.outcomes);
 }
