@@ -115,6 +115,23 @@ def snapshots_stay():
     sound('s.qcow2')
 
 
+def vhd():
+    raw_file('v.raw', 7 << 20, 8)
+    for ours, theirs in (('vhd', 'subformat=dynamic'), ('vhd-fixed', 'subformat=fixed')):
+        tarn('convert', 'v.raw', ours, 'v.vhd')
+        sh('qemu-img', 'compare', '-f', 'raw', '-F', 'vpc', 'v.raw', 'v.vhd')
+        sh('qemu-img', 'convert', '-O', 'vpc', '-o', theirs + ',force_size=on', 'v.raw', 'w.vhd')
+        tarn('compare', 'v.raw', 'w.vhd')
+        for image in ('v.vhd', 'w.vhd'):
+            sh('qemu-io', '-f', 'vpc', '-c', 'write -P 5 3M 600K', image)
+            with Served(image) as uri:
+                sh('qemu-io', '-f', 'raw', '-c', 'read -P 5 3M 600K', '-c', 'write -P 6 100K 3000K',
+                   '-c', 'flush', uri)
+            sh('qemu-io', '-f', 'vpc', '-c', 'read -P 6 100K 3000K', '-c', 'read -P 5 3100K 500K',
+               image)
+        sh('qemu-img', 'compare', '-f', 'vpc', '-F', 'vpc', 'v.vhd', 'w.vhd')
+
+
 def compact_and_grow():
     raw_file('c.raw', 8 << 20, 6)
     sh('qemu-img', 'convert', '-O', 'qcow2', '-S', '0', 'c.raw', 'c.qcow2')
@@ -200,7 +217,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix='tarn-disks-') as folder:
         os.chdir(folder)
         for case in (convert_both_ways, backing_images, damage_is_seen, write_to_each_others_images,
-                     snapshots_stay, compact_and_grow, nbd, fio):
+                     snapshots_stay, compact_and_grow, vhd, nbd, fio):
             start = time.monotonic()
             case()
             print(f'good: {case.__name__}, {time.monotonic() - start:.1f} s', flush=True)

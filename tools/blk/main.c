@@ -12,13 +12,13 @@ static const char usage[] =
     "usage: tarn-blk COMMAND\n"
     "  info IMAGE\n"
     "  create FORMAT IMAGE BYTES [cluster_bits=N] [version=2] [backing=IMAGE]\n"
-    "  convert FROM FORMAT TO     raw or qcow2; what is zero takes no room\n"
+    "  convert FROM FORMAT TO     what is zero takes no room\n"
     "  compare A B                status 1 where they differ\n"
     "  check IMAGE [repair]       status 2: damaged, 3: clusters lost\n"
     "  compact IMAGE              moves clusters into holes and cuts the file\n"
     "  grow IMAGE BYTES\n"
     "  serve IMAGE SOCKET         NBD, one client at a time, until SIGTERM\n"
-    "FORMAT is raw or qcow2; which one an existing image has is found by looking.\n";
+    "FORMAT is raw, qcow2, vhd or vhd-fixed; which one an existing image has is found by looking.\n";
 
 struct loop loop;
 static uint8_t buffer[8 << 20];

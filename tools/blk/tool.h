@@ -5,6 +5,7 @@
 #define TARN_BLK_TOOL_H
 
 #include <tarn/blk_qcow2.h>
+#include <tarn/blk_vhd.h>
 #include <tarn/blk_worker.h>
 
 #define SECTOR_BYTES 512u
@@ -43,13 +44,15 @@ uint64_t file_bytes(const struct file *file);
 void file_close(struct file *file);
 
 /* image.c: a file in any format, as a device. */
-enum format { FORMAT_RAW, FORMAT_QCOW2 };
+enum format { FORMAT_RAW, FORMAT_QCOW2, FORMAT_VHD, FORMAT_VHD_FIXED };
 enum format format_by_name(const char *name);
 const char *format_name(enum format format);
 struct image {
     enum format format;
     struct file file;
     struct tarn_blk_qcow2 *qcow2;
+    struct tarn_blk_vhd *vhd;
+    struct tarn_blk_worker *worker; /* of whichever there is */
     struct image *backing;
     struct tarn_blk *blk; /* what is inside */
 };
