@@ -149,6 +149,13 @@ def rule_libc(root):
             yield f'{name}:{n}: {found}...) is for lib/base alone'
 
 
+def rule_integers(root):
+    """No floating point in lib/: an image may run where its registers are nobody's."""
+    for name, text in texts(root, ('.c', '.h'), 'lib/'):
+        for n, found in matches(strip_comments(text), r'\b(double|float)\b'):
+            yield f'{name}:{n}: {found} in lib/'
+
+
 def rule_ifdef(root):
     """lib/ outside base has one form: no conditional compilation but include guards, no weak symbols,
     no pragmas."""

@@ -37,6 +37,7 @@ FAULTS = {
     'ifdef': [{T: SPDX + '#ifdef X\n#endif\n'}, {T: SPDX + '#if X\n#endif\n'},
               {T: SPDX + '__attribute__((weak)) int x(void);\n'}, {T: SPDX + '#pragma once\n'},
               {H: SPDX + '#ifndef DEBUG\n#endif\n'}],
+    'integers': [{T: SPDX + 'double x;\n'}, {'lib/base/src/b.c': SPDX + 'float x;\n'}],
     'unsafe_regions': [{T: SPDX + 'TARN_UNSAFE_BEGIN\n'}],
     'clang': [{T: SPDX + 'int f(int *p);\nint f(int *p) { return p[1]; }\n'},
               {T: SPDX + 'int *f(int *p);\nint *f(int *p) { return p + 1; }\n'},

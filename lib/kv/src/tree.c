@@ -232,18 +232,22 @@ static enum tarn_err batch_inside(struct tarn_kv_tree *t, const struct tarn_kv_c
     return err;
 }
 
-/* As much of the merge as keeps it ahead of the table that fills meanwhile. It is not the batch's
- * fault if it fails: the next one is told. */
-static void pace(struct tarn_kv_tree *t) {
+/* Whether as much of the merge is done as is full of the table meanwhile, and a quarter more. */
+static bool is_ahead(const struct tarn_kv_tree *t) {
     const struct merge *m = &t->merge;
+    uint64_t done = (uint64_t)m->merged_bytes * t->table_cap / TARN_MAX(m->table_bytes, (size_t)1);
+    return done >= t->table_bytes + t->table_bytes / 4;
+}
+
+/* As much of the merge as keeps it ahead. It is not the batch's fault if it fails: the next one is
+ * told. */
+static void pace(struct tarn_kv_tree *t) {
     enum tarn_err err = tree_enter(t);
     if (err)
         return;
     do
         err = merge_step(t);
-    while (!err && m->active
-           && (double)m->merged_bytes * (double)t->table_cap
-                  < 1.25 * (double)t->table_bytes * (double)m->table_bytes);
+    while (!err && t->merge.active && !is_ahead(t));
     tree_leave(t);
 }
 
