@@ -59,7 +59,7 @@ def main(direct, host):
             print(address, "over a tap:", out.count("came back"), "sizes")
         child.terminate()
         child.wait(5)
-        print("capture:", l.check_capture("frames"))
+        print("capture:", l.check_capture("frames", "-d", "udp.port==7007,data"))
         child = l.spawn(space, host, log="host")
         l.wait_for("listening", "host", child)
         for address in ("127.0.0.1", "::1", "10.77.0.1"):
