@@ -365,6 +365,7 @@ void tarn_kv_tree_stat(const struct tarn_kv_tree *t, struct tarn_kv_tree_stat *o
     out->log_bytes = t->newest.log_pages * PAGE_BYTES;
     out->used_bytes = (uint64_t)(t->space.used_count - t->space.first) * PAGE_BYTES;
     out->generation = t->newest.generation;
+    out->batch_bytes_max = t->newest.record_bytes - LOG_HEADER_BYTES;
     out->levels = t->newest.root.ref.page ? t->newest.root.level + 1 : 0;
     out->table_used = t->table_bytes + (t->merge.active ? t->merge.table_bytes : 0);
 }

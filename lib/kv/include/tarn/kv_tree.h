@@ -86,6 +86,7 @@ struct tarn_kv_tree_stat {
     uint64_t bytes, log_bytes; /* of the device, and of it for the log */
     uint64_t used_bytes;       /* pages of the tree, and those waiting to be used again */
     uint64_t generation;       /* roots written since the store was made */
+    size_t batch_bytes_max;    /* as it was when the store was made */
     uint32_t levels;           /* of the tree; 0: empty */
     size_t table_used;         /* bytes of memory with rows that are not merged */
     uint64_t batches, log_writes, log_bytes_written, pages_written, pages_read, cache_hits;
