@@ -161,6 +161,8 @@ enum tarn_err log_sync(struct tarn_kv_tree *t) {
 
 enum tarn_err log_append(struct tarn_kv_tree *t, uint32_t table, size_t bytes, uint64_t *seq) {
     struct log *l = &t->log;
+    struct rows_walk walk;
+    const struct row *r;
     if (l->filled + bytes > t->newest.record_bytes) {
         enum tarn_err err = log_sync(t);
         if (err)
@@ -169,8 +171,8 @@ enum tarn_err log_append(struct tarn_kv_tree *t, uint32_t table, size_t bytes, u
     struct tarn_writer w = tarn_writer_over(TARN_AT(l->buffers, l->filling));
     tarn_writer_zero(&w, l->filled ? 0 : LOG_HEADER_BYTES);
     w.len = TARN_MAX(l->filled, (size_t)LOG_HEADER_BYTES);
-    for (const struct row *r = rows_seek(&t->rows, table, TARN_SPAN_EMPTY, false); r;
-         r = rows_seek(&t->rows, table, row_key(r), true)) {
+    rows_walk_begin(&walk, &t->rows, table);
+    while ((r = rows_walk_next(&walk))) {
         tarn_writer_u16le(&w, r->key_len);
         tarn_writer_u16le(&w, r->gone ? GONE : r->value_len);
         tarn_writer_span_put(&w, row_key(r));

@@ -160,17 +160,14 @@ static enum tarn_err flush_up_to(struct tarn_kv_tree *t, uint32_t level, bool *d
 /* -- the rows of the table ------------------------------------------------------------------------
  */
 
-static struct row *row_next(struct tarn_kv_tree *t) {
+static const struct row *row_next(struct tarn_kv_tree *t) {
     struct merge *m = &t->merge;
-    uint32_t table = TARN_AT(t->store.view.tables, 2);
     if (m->draining || m->rows_done)
         return NULL;
-    struct row *r =
-        table ? rows_seek(&t->rows, table, tarn_span_first(TARN_SPAN_ARRAY(m->last), m->last_len),
-                          m->last_valid)
-              : NULL;
-    m->rows_done = !r;
-    return r;
+    if (!m->next)
+        m->next = rows_walk_next(&m->walk);
+    m->rows_done = !m->next;
+    return m->next;
 }
 
 static bool row_is_below(const struct row *r, const struct merge_level *l) {
@@ -183,8 +180,7 @@ static bool row_is_below(const struct row *r, const struct merge_level *l) {
 static enum tarn_err row_merge(struct tarn_kv_tree *t, const struct row *r) {
     struct merge *m = &t->merge;
     enum tarn_err err = r->gone ? TARN_OK : add(t, 0, row_key(r), row_value(r));
-    m->last_len = (uint32_t)tarn_bytes_copy(TARN_BYTES_ARRAY(m->last), row_key(r));
-    m->last_valid = true;
+    m->next = NULL;
     m->merged_bytes += log_row_bytes(r);
     return err;
 }
@@ -464,16 +460,17 @@ static void begin(struct tarn_kv_tree *t) {
     struct merge *m = &t->merge;
     TARN_ASSERT(!m->active);
     m->active = true;
-    m->round = m->rows_done = m->last_valid = false;
-    m->last_len = 0;
+    m->round = m->rows_done = false;
+    m->next = NULL;
     m->merged_bytes = 0;
     m->table_bytes = 0;
+    rows_walk_begin(&m->walk, &t->rows, TARN_AT(t->store.view.tables, 2));
 }
 
 void merge_begin(struct tarn_kv_tree *t) {
-    begin(t);
     TARN_AT(t->store.view.tables, 2) = TARN_AT(t->store.view.tables, 1);
     TARN_AT(t->store.view.tables, 1) = 0;
+    begin(t);
     t->merge.table_bytes = t->table_bytes;
     t->merge.log = t->log.tail;
     t->table_bytes = 0;

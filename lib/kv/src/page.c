@@ -41,12 +41,19 @@ bool page_row(struct tarn_span page, uint32_t i, struct tarn_span *key, struct t
            && key_len <= ROW_KEY_MAX && (size_t)key_len + value_len <= ROW_BYTES_MAX;
 }
 
+/* The key of a row alone: what a search looks at. */
+static bool key_at(struct tarn_span page, uint32_t i, struct tarn_span *key) {
+    uint16_t off, len;
+    return u16_at(page, PAGE_HEADER_BYTES + 2 * (size_t)i, &off) && u16_at(page, off, &len)
+           && tarn_span_sub(page, (size_t)off + 4, len, key);
+}
+
 bool page_lower(struct tarn_span page, struct tarn_span key, bool equal, uint32_t *index) {
     uint32_t first = 0, last = page_count(page);
     while (first < last) {
         uint32_t middle = first + (last - first) / 2;
-        struct tarn_span k, v;
-        if (!page_row(page, middle, &k, &v))
+        struct tarn_span k;
+        if (!key_at(page, middle, &k))
             return false;
         int order = tarn_span_compare(k, key);
         if (order < 0 || (order == 0 && equal))

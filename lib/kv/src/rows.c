@@ -142,19 +142,65 @@ struct row *rows_seek(const struct rows *t, uint32_t root, struct tarn_span key,
     return found;
 }
 
+static void walk_down(struct rows_walk *w, uint32_t row) {
+    for (; row && !w->deep; row = row_at(w->rows, row)->left) {
+        /* Deeper than random priorities make a treap, but for one in very many. */
+        w->deep = w->depth == TARN_COUNT_OF(w->stack);
+        if (!w->deep)
+            TARN_AT(w->stack, w->depth++) = row;
+    }
+}
+
+void rows_walk_begin(struct rows_walk *w, const struct rows *t, uint32_t root) {
+    w->rows = t;
+    w->root = root;
+    w->depth = 0;
+    w->last = NULL;
+    w->deep = false;
+    walk_down(w, root);
+}
+
+const struct row *rows_walk_next(struct rows_walk *w) {
+    if (w->deep) {
+        w->last =
+            rows_seek(w->rows, w->root, w->last ? row_key(w->last) : TARN_SPAN_EMPTY, w->last);
+    } else if (w->depth) {
+        w->last = row_at(w->rows, TARN_AT(w->stack, --w->depth));
+        walk_down(w, w->last->right);
+    } else {
+        return NULL;
+    }
+    return w->last;
+}
+
 /* -- changing -------------------------------------------------------------------------------------
  */
 
-/* Owns every row on the search path of `key`. What follows needs no memory and cannot stop half
+/* Where a row is, and where one of some priority would be. */
+struct place {
+    uint32_t *row; /* the link to the row of the key; NULL: it is not there */
+    uint32_t *new; /* the link to where a new one hangs in */
+};
+
+/* Owns every row on the search path of `key`: what follows needs no memory and cannot stop half
  * way.
  */
-static bool own_path(struct rows *t, uint32_t *link, struct tarn_span key) {
+static bool own_path(struct rows *t, uint32_t *link, struct tarn_span key, uint32_t priority,
+                     struct place *place) {
+    *place = (struct place){NULL, NULL};
     while (*link) {
         struct row *r = own(t, link);
         if (!r)
             return false;
-        link = tarn_span_compare(key, row_key(r)) <= 0 ? &r->left : &r->right;
+        int order = tarn_span_compare(key, row_key(r));
+        if (order == 0)
+            place->row = link;
+        if (!place->new && r->priority < priority)
+            place->new = link;
+        link = order <= 0 ? &r->left : &r->right;
     }
+    if (!place->new)
+        place->new = link;
     return true;
 }
 
@@ -176,53 +222,29 @@ static void split_under(struct rows *t, struct row *new, uint32_t tree, struct t
     *left = *right = 0;
 }
 
-/* The link to the row of `key`, or to where a row of that priority belongs. The path is owned. */
-static uint32_t *place_of(struct rows *t, uint32_t *link, struct tarn_span key, uint32_t priority,
-                          bool *found) {
-    *found = false;
-    while (*link) {
-        struct row *r = row_at(t, *link);
-        int order = tarn_span_compare(key, row_key(r));
-        if (order == 0) {
-            *found = true;
-            return link;
-        }
-        if (r->priority < priority)
-            return link;
-        link = order < 0 ? &r->left : &r->right;
-    }
-    return link;
-}
-
-static uint32_t *link_of(struct rows *t, uint32_t *link, struct tarn_span key) {
-    bool found;
-    link = place_of(t, link, key, 0, &found);
-    TARN_ASSERT(found);
-    return link;
-}
-
 enum tarn_err rows_put(struct rows *t, uint32_t *root, struct tarn_span key, struct tarn_span value,
                        bool gone) {
-    uint32_t row = row_new(t, key, value, gone), *link;
-    if (!row || !own_path(t, root, key)) {
+    uint32_t row = row_new(t, key, value, gone);
+    struct place place;
+    if (!row)
+        return TARN_LIMIT;
+    struct row *new = row_at(t, row);
+    if (!own_path(t, root, key, new->priority, &place)) {
         unhold(t, row);
         return TARN_LIMIT;
     }
-    struct row *new = row_at(t, row);
-    if (rows_get(t, *root, key)) {
-        link = link_of(t, root, key);
-        struct row *old = row_at(t, *link);
-        new->left = old->left;
-        new->right = old->right;
-        new->priority = old->priority;
-        old->left = old->right = 0;
-        unhold(t, *link);
-    } else {
-        bool found;
-        link = place_of(t, root, key, new->priority, &found);
-        split_under(t, new, *link, key);
+    if (!place.row) {
+        split_under(t, new, *place.new, key);
+        *place.new = row;
+        return TARN_OK;
     }
-    *link = row;
+    struct row *old = row_at(t, *place.row);
+    new->left = old->left;
+    new->right = old->right;
+    new->priority = old->priority;
+    old->left = old->right = 0;
+    unhold(t, *place.row);
+    *place.row = row;
     return TARN_OK;
 }
 
@@ -238,11 +260,12 @@ static bool own_edge(struct rows *t, uint32_t *link, bool right) {
 }
 
 enum tarn_err rows_remove(struct rows *t, uint32_t *root, struct tarn_span key) {
+    struct place place;
     if (!rows_get(t, *root, key))
         return TARN_OK;
-    if (!own_path(t, root, key))
+    if (!own_path(t, root, key, 0, &place))
         return TARN_LIMIT;
-    uint32_t *link = link_of(t, root, key), old = *link;
+    uint32_t *link = place.row, old = *link;
     struct row *r = row_at(t, old);
     if (!own_edge(t, &r->left, true) || !own_edge(t, &r->right, false))
         return TARN_LIMIT;
@@ -268,22 +291,23 @@ enum tarn_err rows_remove(struct rows *t, uint32_t *root, struct tarn_span key) 
 /* -- merging --------------------------------------------------------------------------------------
  */
 
-static enum tarn_err apply(struct rows *t, uint32_t *to, struct row *r, bool keep_gone) {
+static enum tarn_err apply(struct rows *t, uint32_t *to, const struct row *r, bool keep_gone) {
     return r->gone && !keep_gone ? rows_remove(t, to, row_key(r))
                                  : rows_put(t, to, row_key(r), row_value(r), r->gone);
 }
 
 enum tarn_err rows_merge(struct rows *t, uint32_t *to, uint32_t from, bool keep_gone) {
-    struct row *r = from ? row_at(t, from) : NULL;
+    const struct row *r = from ? row_at(t, from) : NULL;
     uint32_t before = *to;
+    struct rows_walk w;
     if (!r)
         return TARN_OK;
     /* A single row is put whole or not at all anyway: nothing needs to be kept for going back. */
     if (!r->left && !r->right)
         return apply(t, to, r, keep_gone);
     rows_hold(t, before);
-    for (r = rows_seek(t, from, TARN_SPAN_EMPTY, false); r;
-         r = rows_seek(t, from, row_key(r), true)) {
+    rows_walk_begin(&w, t, from);
+    while ((r = rows_walk_next(&w))) {
         enum tarn_err err = apply(t, to, r, keep_gone);
         if (err) {
             rows_drop(t, *to);

@@ -49,6 +49,17 @@ static inline struct tarn_span row_value(const struct row *r) {
 struct row *rows_get(const struct rows *t, uint32_t root, struct tarn_span key);
 /* The first row whose key is not before `key` (behind it, where `behind`), or NULL. */
 struct row *rows_seek(const struct rows *t, uint32_t root, struct tarn_span key, bool behind);
+/* All rows of a table that does not change meanwhile, in order. */
+struct rows_walk {
+    const struct rows *rows;
+    uint32_t root, depth;
+    const struct row *last; /* the row before; NULL: none yet */
+    bool deep;              /* the stack was too small: each row is looked for */
+    uint32_t stack[64];     /* rows whose left parts are done */
+};
+void rows_walk_begin(struct rows_walk *w, const struct rows *t, uint32_t root);
+const struct row *rows_walk_next(struct rows_walk *w); /* NULL: no more */
+
 /* Sets a row. TARN_LIMIT: no memory; the table's rows are as they were. `key` and `value` must not
  * lie in the table. */
 TARN_MUST_USE enum tarn_err rows_put(struct rows *t, uint32_t *root, struct tarn_span key,

@@ -121,10 +121,11 @@ struct staged {
 };
 
 static struct staged measure(const struct tarn_kv_tree *t) {
-    uint32_t table = TARN_AT(t->store.view.tables, 0);
     struct staged s = {0};
-    for (const struct row *r = table ? rows_seek(&t->rows, table, TARN_SPAN_EMPTY, false) : NULL; r;
-         r = rows_seek(&t->rows, table, row_key(r), true)) {
+    struct rows_walk walk;
+    const struct row *r;
+    rows_walk_begin(&walk, &t->rows, TARN_AT(t->store.view.tables, 0));
+    while ((r = rows_walk_next(&walk))) {
         size_t bytes = log_row_bytes(r);
         s.log_bytes += bytes;
         s.table_bytes += bytes + ROW_MEMORY;

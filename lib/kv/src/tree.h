@@ -197,14 +197,13 @@ struct merge_level {
     struct bunch out; /* rows of new pages */
 };
 struct merge {
-    bool active;               /* tables[2] is being merged, or pages are moved */
-    bool round;                /* a round has begun */
-    bool draining;             /* no more rows in this round: on to its root */
-    bool rows_done;            /* all rows of the table are merged */
-    uint32_t at, top;          /* the level that is looked at; the root's, + 1 */
-    uint8_t last[ROW_KEY_MAX]; /* the last row merged */
-    uint32_t last_len;
-    bool last_valid;
+    bool active;                      /* tables[2] is being merged, or pages are moved */
+    bool round;                       /* a round has begun */
+    bool draining;                    /* no more rows in this round: on to its root */
+    bool rows_done;                   /* all rows of the table are merged */
+    uint32_t at, top;                 /* the level that is looked at; the root's, + 1 */
+    struct rows_walk walk;            /* of the table */
+    const struct row *next;           /* its next row; NULL: to be asked for */
     size_t merged_bytes, table_bytes; /* of the table */
     uint32_t pages;                   /* written and freed in this round */
     uint32_t round_pages;             /* after so many a root is written */
