@@ -6,7 +6,9 @@
 #include <string.h>
 #include <tarn/blk_cache.h>
 #include <tarn/blk_checksum.h>
+#include <tarn/blk_log.h>
 #include <tarn/blk_qcow2.h>
+#include <tarn/blk_ram.h>
 #include <tarn/blk_vhd.h>
 
 static struct tarn_blk *use(struct blk_rig *rig, struct tarn_blk_worker *worker) {
@@ -158,6 +160,41 @@ Test(crashes, vhd) {
                                 .blocks = 64,
                                 .disk_bytes = 120 * 512,
                                 .ops = 120};
+    struct crash_report r = crash_run(&layer, 1);
+    cr_assert(r.moments > 50 && r.outcomes > 500, "%u %u", r.moments, r.outcomes);
+}
+
+/* -- the write log --------------------------------------------------------------------------------
+ */
+
+/* The log is on the disk; what it is of is in memory, and made again from the log. */
+static struct tarn_blk *open_log(struct blk_rig *rig, struct tarn_blk *lower, bool make) {
+    static uint8_t mem[2][64 * 512], buffer[2048];
+    static struct tarn_blk_ram ram[2];
+    struct tarn_blk_log_reader reader;
+    struct tarn_blk_log_entry entry;
+    struct tarn_blk_log *log;
+    struct tarn_blk_log_config config = {
+        .alloc = &rig->alloc.alloc, .tasks = &rig->tasks, .lower = &ram[0].blk, .log = lower};
+    memset(mem[!make], 0, sizeof mem[0]);
+    cr_assert_eq(tarn_blk_ram_init(&ram[!make], &rig->tasks, TARN_BYTES_ARRAY(mem[!make]), 512),
+                 TARN_OK);
+    if (make) {
+        cr_assert_eq(tarn_blk_log_new(&config, rig->waiter, &log), TARN_OK);
+        return use(rig, tarn_blk_log_worker(log));
+    }
+    enum tarn_err err = tarn_blk_log_open(&reader, lower, rig->waiter, TARN_BYTES_ARRAY(buffer));
+    while (!err && (err = tarn_blk_log_next(&reader, &entry)) == TARN_OK)
+        err = tarn_blk_log_apply(&reader, &entry, &ram[1].blk);
+    return err == TARN_EOF ? &ram[1].blk : NULL;
+}
+
+Test(crashes, a_write_log_replays_to_what_could_have_been) {
+    struct crash_layer layer = {.open = open_log,
+                                .check = check_nothing,
+                                .blocks = 60,
+                                .disk_bytes = 600 * 512,
+                                .ops = 100};
     struct crash_report r = crash_run(&layer, 1);
     cr_assert(r.moments > 50 && r.outcomes > 500, "%u %u", r.moments, r.outcomes);
 }

@@ -227,3 +227,62 @@ Test(disk, bad_blocks_rot_lost_writes_and_lies) {
     }
     cr_assert(lost > 10);
 }
+
+Test(disk, a_write_that_goes_astray_is_found_elsewhere) {
+    struct bench b = bench_new(3, (struct tarn_sim_disk_config){.astray_ppm = 1000000});
+    unsigned found = 0;
+    cr_assert_eq(put(&b, 9, 1, 1), TARN_OK);
+    cr_assert_eq(tarn_sim_disk_counters(b.disk)->astray, 1);
+    cr_assert_eq(get(&b, 9), 0);
+    for (unsigned i = 0; i < BLOCKS; i++)
+        found += get(&b, i) == 1;
+    cr_assert_eq(found, 1);
+    tarn_sim_free(b.sim);
+}
+
+Test(disk, a_thin_disk_runs_full_and_discards_make_room) {
+    struct bench b = bench_new(1, (struct tarn_sim_disk_config){.full_after = 6});
+    cr_assert_eq(put(&b, 0, 1, 4), TARN_OK);
+    cr_assert_eq(put(&b, 10, 1, 3), TARN_LIMIT);
+    cr_assert_eq(get(&b, 10), 0, "all of a refused write is refused");
+    cr_assert_eq(put(&b, 10, 1, 2), TARN_OK);
+    cr_assert_eq(put(&b, 2, 2, 2), TARN_OK, "what has room keeps it");
+    cr_assert_eq(put(&b, 20, 1, 1), TARN_LIMIT);
+    cr_assert_eq(tarn_sim_disk_counters(b.disk)->refused_full, 2);
+    struct tarn_blk_req discard = {.op = TARN_BLK_DISCARD, .block = 0, .blocks = 1};
+    cr_assert_eq(run(&b, &discard), TARN_OK);
+    cr_assert_eq(put(&b, 20, 1, 1), TARN_OK);
+    tarn_sim_free(b.sim);
+}
+
+Test(disk, every_outcome_can_be_asked_for) {
+    static uint8_t image[BLOCKS * BLOCK], buf[2 * BLOCK];
+    struct bench b = bench_new(1, (struct tarn_sim_disk_config){.latency_min = 1});
+    put(&b, 0, 1, 1);
+    flush(&b);
+    put(&b, 0, 2, 1);
+    put(&b, 0, 3, 2);
+    struct tarn_blk_req req = {
+        .op = TARN_BLK_WRITE, .block = 5, .data = TARN_BYTES_ARRAY(buf), .done = on_done};
+    struct tarn_blk_req *p = &req;
+    memset(buf, 4, sizeof buf);
+    cr_assert_eq(b.blk->ops->submit(b.blk, &p, 1), 1);
+    cr_assert_eq(tarn_sim_disk_units(b.disk), 5, "three completed, two in flight");
+    for (unsigned n = 0; n < 32; n++) {
+        bool stored[5];
+        for (unsigned i = 0; i < 5; i++)
+            stored[i] = n >> i & 1;
+        tarn_sim_disk_outcome(b.disk, stored, 5, TARN_BYTES_ARRAY(image));
+        cr_assert_eq(image[0], stored[1] ? 3 : stored[0] ? 2 : 1);
+        cr_assert_eq(image[BLOCK], stored[2] ? 3 : 0);
+        cr_assert_eq(image[5 * BLOCK], stored[3] ? 4 : 0);
+        cr_assert_eq(image[6 * BLOCK], stored[4] ? 4 : 0);
+    }
+    tarn_sim_run(b.sim, TARN_NEVER);
+    tarn_sim_disk_poll(b.disk);
+    cr_assert_eq(get(&b, 0), 3, "asking changes nothing");
+    cr_assert_eq(get(&b, 6), 4);
+    cr_assert_eq(flush(&b), TARN_OK);
+    cr_assert_eq(tarn_sim_disk_units(b.disk), 0);
+    tarn_sim_free(b.sim);
+}

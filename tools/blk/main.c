@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <tarn/blk_copy.h>
+#include <time.h>
 
 static const char usage[] =
     "usage: tarn-blk COMMAND\n"
@@ -17,6 +18,7 @@ static const char usage[] =
     "  check IMAGE [repair]       status 2: damaged, 3: clusters lost\n"
     "  compact IMAGE              moves clusters into holes and cuts the file\n"
     "  grow IMAGE BYTES\n"
+    "  bench IMAGE read|write BYTES COUNT STEP    seconds for so many requests, one at a time\n"
     "  serve IMAGE SOCKET         NBD, one client at a time, until SIGTERM\n"
     "FORMAT is raw, qcow2, vhd or vhd-fixed; which one an existing image has is found by looking.\n";
 
@@ -178,6 +180,39 @@ static int grow(char **args) {
     return 0;
 }
 
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* As `qemu-img bench`: each request begins STEP bytes behind the last, and the end is followed by
+ * the beginning. A flush at the end counts. */
+static int bench(char **args) {
+    bool writes = strcmp(args[1], "write") == 0;
+    uint64_t bytes = number(args[2]), count = number(args[3]), step = number(args[4]), at = 0;
+    struct image *image = image_open(args[0], writes, 0);
+    uint64_t end = image->blk->blocks * SECTOR_BYTES;
+    struct tarn_waiter *waiter = &loop.pump.waiter;
+    if (bytes > sizeof buffer || bytes > end || bytes % SECTOR_BYTES || step % SECTOR_BYTES)
+        fail("%s: no such request", args[2]);
+    double begun = seconds();
+    for (uint64_t i = 0; i < count; i++) {
+        at = at + bytes > end ? 0 : at;
+        enum tarn_err err = writes ? tarn_blk_write(image->blk, waiter, at / SECTOR_BYTES,
+                                                    tarn_span_of(buffer, bytes))
+                                   : tarn_blk_read(image->blk, waiter, at / SECTOR_BYTES,
+                                                   tarn_bytes_of(buffer, bytes));
+        must(err, args[0], args[1]);
+        at = (at + step) % end;
+    }
+    if (writes)
+        must(tarn_blk_flush(image->blk, waiter), args[0], "flush");
+    printf("%.6f\n", seconds() - begun);
+    image_close(image);
+    return 0;
+}
+
 static int serve(char **args) {
     struct image *image = image_open(args[0], true, 0);
     nbd_serve(args[1], image->blk);
@@ -204,6 +239,8 @@ int main(int argc, char **argv) {
         return compact(args[0]);
     if (strcmp(command, "grow") == 0 && n == 2)
         return grow(args);
+    if (strcmp(command, "bench") == 0 && n == 5)
+        return bench(args);
     if (strcmp(command, "serve") == 0 && n == 2)
         return serve(args);
     fputs(usage, stderr);
