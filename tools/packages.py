@@ -11,7 +11,7 @@ BUILD = ['gcc', 'libc6-dev', 'meson', 'ninja-build', 'pkgconf', 'libpcap-dev']
 RUN = BUILD + ['iproute2']
 TEST = BUILD + ['libcriterion-dev', 'iproute2', 'iputils-ping', 'curl', 'git', 'clang-19',
                 'clang-format', 'dnsmasq-base', 'udhcpc', 'tshark', 'traceroute',
-                'qemu-utils', 'libnbd-bin', 'fio']
+                'qemu-utils', 'libnbd-bin', 'fio', 'fdisk']
 FUZZ = TEST + ['libclang-rt-19-dev']
 BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk']  # some are built with the tests
 # A package that another one stands in for: nginx-light by any nginx.

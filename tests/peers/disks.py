@@ -6,6 +6,7 @@ usage: disks.py TARN_BLK
 
 Skipped (status 77) where qemu-img is not installed; the rest says what it leaves out.
 """
+import json
 import os
 import random
 import shutil
@@ -132,6 +133,35 @@ def vhd():
         sh('qemu-img', 'compare', '-f', 'vpc', '-F', 'vpc', 'v.vhd', 'w.vhd')
 
 
+def partitions():
+    if not shutil.which('sfdisk'):
+        print('left out: sfdisk is not installed (apt install fdisk)')
+        return
+
+    def theirs():
+        table = json.loads(sh('sfdisk', '--json', 'p.img'))['partitiontable']
+        return {int(p['node'][len('p.img'):]): (p['start'], p['size'])
+                for p in table['partitions'] if p['type'] not in ('5', 'f')}
+
+    def ours():
+        return {int(line.split()[0]): tuple(map(int, line.split()[1].split('+')))
+                for line in tarn('parts', 'p.img').splitlines()[1:]}
+
+    for label in ('gpt', 'dos'):
+        tarn('create', 'raw', 'p.img', str(64 << 20))
+        script = f'label: {label}\n2048 4096\n8192 1000\n' + (
+            '20480 60000 5\n90000 300\n22528 2048\n30000 5000\n' if label == 'dos' else '70000 900\n')
+        subprocess.run(['sfdisk', '-q', 'p.img'], input=script, text=True, check=True,
+                       capture_output=True)
+        assert ours() == theirs() and len(ours()) >= 3, (ours(), theirs())
+    for scheme, parts in (('gpt', {1: (2048, 4096), 7: (70000, 900), 128: (10000, 1)}),
+                          ('mbr', {1: (2048, 4096), 5: (22528, 2048), 6: (30000, 5000)})):
+        tarn('create', 'raw', 'p.img', str(64 << 20))
+        tarn('mkparts', 'p.img', scheme, *(f'{n}:{first}+{size}' for n, (first, size) in parts.items()))
+        assert ours() == parts == theirs(), (ours(), theirs())
+        sh('sfdisk', '--verify', 'p.img')
+
+
 def compact_and_grow():
     raw_file('c.raw', 8 << 20, 6)
     sh('qemu-img', 'convert', '-O', 'qcow2', '-S', '0', 'c.raw', 'c.qcow2')
@@ -217,7 +247,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix='tarn-disks-') as folder:
         os.chdir(folder)
         for case in (convert_both_ways, backing_images, damage_is_seen, write_to_each_others_images,
-                     snapshots_stay, compact_and_grow, vhd, nbd, fio):
+                     snapshots_stay, compact_and_grow, partitions, vhd, nbd,
+                     fio):
             start = time.monotonic()
             case()
             print(f'good: {case.__name__}, {time.monotonic() - start:.1f} s', flush=True)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* tarn-blk: makes, converts and checks disk images, and serves them to others. */
+/* tarn-blk: makes, converts and checks disk images, shows and makes partitions, and serves them to
+ * others. */
 #include "tool.h"
 
 #include <stdarg.h>
@@ -18,6 +19,8 @@ static const char usage[] =
     "  check IMAGE [repair]       status 2: damaged, 3: clusters lost\n"
     "  compact IMAGE              moves clusters into holes and cuts the file\n"
     "  grow IMAGE BYTES\n"
+    "  parts IMAGE                the partition table inside\n"
+    "  mkparts IMAGE gpt|mbr NUMBER:FIRST+BLOCKS...    a new one\n"
     "  bench IMAGE read|write BYTES COUNT STEP    seconds for so many requests, one at a time\n"
     "  serve IMAGE SOCKET         NBD, one client at a time, until SIGTERM\n"
     "FORMAT is raw, qcow2, vhd or vhd-fixed; which one an existing image has is found by looking.\n";
@@ -213,6 +216,16 @@ static int bench(char **args) {
     return 0;
 }
 
+static int parts(char **args, int n) {
+    struct image *image = image_open(args[0], n > 1, 0);
+    if (n > 1)
+        parts_make(image->blk, args[0], args[1], args + 2, (uint32_t)n - 2);
+    else
+        parts_show(image->blk, args[0]);
+    image_close(image);
+    return 0;
+}
+
 static int serve(char **args) {
     struct image *image = image_open(args[0], true, 0);
     nbd_serve(args[1], image->blk);
@@ -239,6 +252,8 @@ int main(int argc, char **argv) {
         return compact(args[0]);
     if (strcmp(command, "grow") == 0 && n == 2)
         return grow(args);
+    if ((strcmp(command, "parts") == 0 && n == 1) || (strcmp(command, "mkparts") == 0 && n >= 2))
+        return parts(args, n);
     if (strcmp(command, "bench") == 0 && n == 5)
         return bench(args);
     if (strcmp(command, "serve") == 0 && n == 2)

@@ -63,6 +63,11 @@ void image_make(const char *path, enum format format, uint64_t bytes, const char
                 uint32_t cluster_bits, uint32_t version);
 void image_close(struct image *image);
 
+/* parts.c: a partition table on a device. */
+void parts_show(struct tarn_blk *blk, const char *path);
+void parts_make(struct tarn_blk *blk, const char *path, const char *scheme, char **list,
+                uint32_t n);
+
 /* nbd.c: serves clients, one after the other, on a Unix socket, until SIGTERM or SIGINT. */
 void nbd_serve(const char *socket_path, struct tarn_blk *blk);
 
