@@ -127,15 +127,16 @@ static void wait_remove(struct log *l, struct log_wait *wait) {
     *link = wait->next;
 }
 
-/* Until the record that somebody writes is written. */
-static enum tarn_err wait_for_writer(struct tarn_kv_tree *t) {
+/* Until record `seq` is durable, or nobody writes. When this fiber runs again, another may have
+ * begun the next record long ago: that one is not waited for. */
+static enum tarn_err wait_for_writer(struct tarn_kv_tree *t, uint64_t seq) {
     struct log *l = &t->log;
     struct log_wait wait = {.waiter = tree_waiter(t)}, **link = &l->waits;
     enum tarn_err err = TARN_OK;
     while (*link)
         link = &(*link)->next;
     *link = &wait;
-    while (!err && l->writing)
+    while (!err && l->writing && l->durable_seq <= seq)
         err = wait.waiter->ops->wait(wait.waiter, TARN_NEVER);
     wait_remove(l, &wait);
     return err || t->failed ? TARN_IO : TARN_OK;
@@ -144,7 +145,7 @@ static enum tarn_err wait_for_writer(struct tarn_kv_tree *t) {
 enum tarn_err log_wait(struct tarn_kv_tree *t, uint64_t seq) {
     while (t->log.durable_seq <= seq) {
         enum tarn_err err = t->failed        ? TARN_IO
-                            : t->log.writing ? wait_for_writer(t)
+                            : t->log.writing ? wait_for_writer(t, seq)
                                              : write_record(t);
         if (err)
             return err;
@@ -155,7 +156,7 @@ enum tarn_err log_wait(struct tarn_kv_tree *t, uint64_t seq) {
 enum tarn_err log_sync(struct tarn_kv_tree *t) {
     enum tarn_err err = TARN_OK;
     while (!err && (t->log.writing || t->log.filled))
-        err = t->log.writing ? wait_for_writer(t) : write_record(t);
+        err = t->log.writing ? wait_for_writer(t, UINT64_MAX) : write_record(t);
     return err;
 }
 
