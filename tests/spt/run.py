@@ -17,6 +17,9 @@ import tempfile
 import time
 import urllib.request
 
+sys.dont_write_bytecode = True
+import net  # noqa: E402
+
 TENDER, SOURCE, WORK = sys.argv[1:4]
 UPSTREAM = os.environ.get("TARN_SOLO5_SPT") or shutil.which("solo5-spt")
 UPSTREAM_TESTS = os.environ.get("TARN_SOLO5_TESTS")
@@ -104,7 +107,7 @@ def images_build(folder):
                         f"{SOURCE}/platform/spt/spt.ini", "-Dtarget=spt"], check=True, stdout=log,
                        stderr=log, env={k: v for k, v in os.environ.items() if k != "CFLAGS"})
     wanted = [os.path.relpath(image(name), WORK) for name in
-              ("hello", "website", "answer", "crash", "disk", "echo", "env", "syscall")]
+              ("hello", "website", "answer", "crash", "disk", "echo", "env", "many", "syscall")]
     subprocess.run(["ninja", "-j2", "-C", WORK, *wanted], check=True, stdout=log, stderr=log)
 
 
@@ -348,25 +351,17 @@ def sandbox_process(folder):
 # -- devices -----------------------------------------------------------------------------------------
 
 
-def echo(tender, frames):
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    ours.settimeout(10)
-    with ours, theirs:
-        fd = theirs.fileno()
-        guest = start([tender, "--mem=4", f"--net:service=@{fd}", image("echo")],
-                      stdout=subprocess.PIPE, pass_fds=[fd])
-        assert guest.stdout.readline() == b"ready\n"
-        for frame in frames:
-            ours.send(frame)
-            assert ours.recv(65536) == frame, f"{len(frame)} bytes came back otherwise"
-        ours.send(b"stop now")
-        assert guest.wait(10) == 0
-
-
 @check
 def net_frames(folder):
     """frames of every size come back as they were"""
-    echo(TENDER, [os.urandom(n) for n in (14, 15, 60, 64, 65, 511, 512, 1000, 1513, 1514)])
+    frames = [os.urandom(n) for n in (14, 15, 60, 64, 65, 511, 512, 1000, 1513, 1514)]
+    net.echo(start, TENDER, image("echo"), frames)
+
+
+@check
+def net_many(folder):
+    """10,000 TCP connections at once in 16 MB, and every hundredth still answers"""
+    net.many(start, TENDER, image("many"))
 
 
 @check
