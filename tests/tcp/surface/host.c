@@ -27,7 +27,7 @@ struct number {
     uint32_t *narrow;
     size_t *size;
     tarn_time *ms;
-    bool *no; /* set where the value is 0 */
+    bool *yes, *no; /* set where the value is not 0, and where it is */
 };
 
 static bool number(const struct number *numbers, size_t count, const char *name,
@@ -48,10 +48,25 @@ static bool number(const struct number *numbers, size_t count, const char *name,
             *n->size = (size_t)v;
         if (n->ms)
             *n->ms = TARN_MS(v);
+        if (n->yes)
+            *n->yes = v != 0;
         if (n->no)
             *n->no = v == 0;
         return v <= UINT32_MAX;
     }
+    return false;
+}
+
+static bool ecn_of(const char *name, uint8_t *ecn) {
+    static const char *const names[] = {[TARN_TCP_ECN_ACCEPT] = "accept",
+                                        [TARN_TCP_ECN_ASK] = "ask",
+                                        [TARN_TCP_ECN_ACCURATE] = "accurate",
+                                        [TARN_TCP_ECN_OFF] = "off"};
+    for (uint8_t i = 0; i < TARN_COUNT_OF(names); i++)
+        if (strcmp(names[i], name) == 0) {
+            *ecn = i;
+            return true;
+        }
     return false;
 }
 
@@ -73,6 +88,8 @@ static bool one_option(struct setup *s, const char *name, const char *value) {
         {"timestamps", .no = &o->no_timestamps},
         {"wscale", .no = &o->no_window_scale},
         {"cookies", .no = &o->no_syn_cookies},
+        {"fast_open", .yes = &o->fast_open},
+        {"pacing", .yes = &o->pacing},
         {"rto_min", .ms = &o->rto_min},
         {"ack_delay", .ms = &o->ack_delay},
         {"time_wait", .ms = &o->time_wait},
@@ -85,15 +102,11 @@ static bool one_option(struct setup *s, const char *name, const char *value) {
     if (strcmp(name, "ipv6") == 0)
         return tarn_ip_prefix_parse(tarn_span_of(value, strlen(value)), &s->ipv6);
     if (strcmp(name, "cc") == 0) {
-        o->cc = strcmp(value, "cubic") == 0 ? &tarn_tcp_cc_cubic : &tarn_tcp_cc_newreno;
-        return o->cc == &tarn_tcp_cc_cubic || strcmp(value, "newreno") == 0;
+        o->cc = congestion_of(value);
+        return o->cc != NULL;
     }
-    if (strcmp(name, "ecn") == 0) {
-        o->ecn = strcmp(value, "ask") == 0   ? TARN_TCP_ECN_ASK
-                 : strcmp(value, "off") == 0 ? TARN_TCP_ECN_OFF
-                                             : TARN_TCP_ECN_ACCEPT;
-        return o->ecn != TARN_TCP_ECN_ACCEPT || strcmp(value, "accept") == 0;
-    }
+    if (strcmp(name, "ecn") == 0)
+        return ecn_of(value, &o->ecn);
     return number(numbers, TARN_COUNT_OF(numbers), name, value);
 }
 

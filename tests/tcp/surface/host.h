@@ -62,6 +62,8 @@ void host_settle(struct tarn_surface *host);
 void sockets_reason(struct tarn_surface *host, const struct tarn_ip_meta *meta,
                     enum tarn_ip_error error, struct tarn_span quoted);
 struct socket *socket_of(struct tarn_surface *host, int fd);
+/* NULL: none of that name. */
+const struct tarn_tcp_cc_ops *congestion_of(const char *name);
 /* Hands its options to its flow. */
 void socket_apply(struct socket *s);
 

@@ -107,14 +107,23 @@ int tarn_surface_get(struct tarn_surface *host, int fd, enum tarn_surface_option
     return 0;
 }
 
+const struct tarn_tcp_cc_ops *congestion_of(const char *name) {
+    static const struct tarn_tcp_cc_ops *const all[] = {&tarn_tcp_cc_cubic, &tarn_tcp_cc_newreno,
+                                                        &tarn_tcp_cc_bbr};
+    for (size_t i = 0; i < TARN_COUNT_OF(all); i++)
+        if (strcmp(all[i]->name, name) == 0)
+            return all[i];
+    return strcmp(name, "reno") == 0 ? &tarn_tcp_cc_newreno : NULL;
+}
+
 int tarn_surface_set_congestion(struct tarn_surface *host, int fd, const char *name) {
     struct socket *s = socket_of(host, fd);
     if (!s)
         return -EBADF;
-    bool reno = strcmp(name, "reno") == 0 || strcmp(name, "newreno") == 0;
-    if (!reno && strcmp(name, "cubic") != 0)
+    const struct tarn_tcp_cc_ops *cc = congestion_of(name);
+    if (!cc)
         return -ENOENT;
-    s->cc = reno ? &tarn_tcp_cc_newreno : &tarn_tcp_cc_cubic;
+    s->cc = cc;
     if (s->flow && !s->failed && !s->connecting && tarn_tcp_set_cc(s->flow, s->cc) != TARN_OK)
         return -EINVAL;
     return 0;

@@ -49,10 +49,10 @@ struct tarn_surface;
  *   rcvbuf=1048576     the largest receive window; rcvbuf_min=65536 the one to start with
  *   sndbuf=1048576     the send limit of a socket that has not set its own
  *   syn_queue=256      half-open connections
- *   cc=cubic           or newreno
+ *   cc=cubic           or newreno, bbr
  *   iw=10              the initial window in segments
- *   ecn=accept         or ask, off
- *   sack=1 timestamps=1 wscale=1 cookies=1
+ *   ecn=accept         or ask, accurate, off
+ *   sack=1 timestamps=1 wscale=1 cookies=1 fast_open=0 pacing=0
  *   rto_min=200 ack_delay=40 time_wait=60000 fin_wait_2=60000 user_timeout=900000
  *   connect_timeout=127000   milliseconds */
 struct tarn_surface *tarn_surface_open(const char *options);
@@ -119,7 +119,7 @@ int tarn_surface_set(struct tarn_surface *host, int fd, enum tarn_surface_option
                      int64_t value);
 int tarn_surface_get(struct tarn_surface *host, int fd, enum tarn_surface_option option,
                      int64_t *value);
-/* "cubic" or "newreno" ("reno"). -ENOENT: no such. */
+/* "cubic", "newreno" ("reno") or "bbr". -ENOENT: no such. */
 int tarn_surface_set_congestion(struct tarn_surface *host, int fd, const char *name);
 
 /* What TCP_INFO tells, in bytes and nanoseconds. */
