@@ -14,8 +14,7 @@ static void take_mtu(struct tcp_conn *c, uint32_t mtu) {
     mtu = TARN_MAX(mtu, least);
     if (mtu >= c->path_mtu)
         return;
-    c->path_mtu = (uint16_t)mtu;
-    tcp_conn_set_mss(c);
+    tcp_mtu_lowered(c, (uint16_t)mtu, 0);
     /* What is in flight was too big, all of it: at once again, without blaming congestion. */
     if (c->flight) {
         struct tcp_sent *s = c->flight->sent;

@@ -79,6 +79,7 @@ enum tcp_sent_flags {
     SENT_RETRANSMITTED = 8, /* ever: gives no round-trip time (Karn) */
     SENT_PUSH = 16,
     SENT_APP_LIMITED = 32, /* there was no more to send then */
+    SENT_MTU_PROBE = 64,   /* larger than the others (RFC 8899) */
 };
 
 /* What was sent with one packet and is not acknowledged yet. Neighbours in sequence space; and a
@@ -149,7 +150,8 @@ struct tcp_flight {
     uint32_t app_limited_until; /* where app_limited: `delivered` behind the gap in sending */
     tarn_time pace_at;          /* before this, nothing goes out; pace_wait: something would */
     bool app_limited, pace_wait;
-    uint32_t frto_end; /* RFC 5682's RecoveryPoint: snd_nxt before the two new segments */
+    uint32_t frto_end;  /* RFC 5682's RecoveryPoint: snd_nxt before the two new segments */
+    uint16_t mtu_probe; /* the MTU that is probed for; 0: none is */
     uint8_t dupacks, frto;
     bool rack_reordering, tlp_out, tlp_retransmitted, undo_possible, undo_ts_valid;
 };
@@ -207,9 +209,11 @@ struct tcp_conn {
     uint64_t bytes_acked, bytes_received;
 
     uint16_t path_mtu, peer_mss;
-    uint16_t mss;      /* of payload, options taken off */
-    uint16_t syn_data; /* bytes that went out with the SYN (RFC 7413) */
-    uint16_t rcv_mss;  /* the peer's segments, as seen */
+    uint16_t mtu_next_s; /* no probe before, in seconds modulo 2^16, where mtu_search */
+    uint16_t mtu_high;   /* the largest that may fit, where mtu_search; 0: not known */
+    uint16_t mss;        /* of payload, options taken off */
+    uint16_t syn_data;   /* bytes that went out with the SYN (RFC 7413) */
+    uint16_t rcv_mss;    /* the peer's segments, as seen */
     uint16_t keep_idle_s, keep_interval_s;
     uint16_t range_count;
     uint8_t keep_probes_max, keep_probes;
@@ -243,6 +247,8 @@ struct tcp_conn {
     bool fast_open : 1;        /* passive, by a cookie: our SYN-ACK is not acknowledged yet */
     bool fast_open_wanted : 1; /* active: data or the wish for a cookie goes with the SYN */
     bool mtu_proven : 1;       /* a full segment has arrived */
+    bool mtu_search : 1;       /* path_mtu is less than the route's, and may be raised */
+    uint8_t mtu_tries : 2;
 };
 _Static_assert(sizeof(struct tcp_conn) < 512, "an idle connection is small");
 
@@ -501,6 +507,15 @@ uint32_t tcp_in_flight(const struct tcp_conn *c);
 /* How many bytes congestion control lets go now. */
 uint32_t tcp_send_budget(const struct tcp_conn *c);
 
+/* mtu.c */
+void tcp_mtu_lowered(struct tcp_conn *c, uint16_t mtu, uint16_t failed);
+void tcp_mtu_timeout(struct tcp_conn *c);
+/* Sends one larger segment, if it is time to. True: as soon as cwnd has room for it; until then,
+ * nothing else should take that. */
+bool tcp_mtu_probe(struct tcp_conn *c);
+void tcp_mtu_probe_acked(struct tcp_conn *c);
+void tcp_mtu_probe_lost(struct tcp_conn *c);
+
 /* rate.c */
 void tcp_rate_sent(struct tcp_conn *c, struct tcp_sent *s);
 void tcp_rate_delivered(struct tcp_conn *c, const struct tcp_sent *s, uint32_t bytes,
@@ -562,6 +577,8 @@ void tcp_send_reset(struct tcp_conn *c);
  * a timer, whatever congestion control and Nagle say. */
 bool tcp_retransmit(struct tcp_conn *c, struct tcp_sent *s, uint32_t len_max);
 bool tcp_send_new(struct tcp_conn *c, bool force);
+/* `len` new bytes in one segment, which window and cwnd allow. */
+bool tcp_send_probe(struct tcp_conn *c, uint32_t len);
 
 /* timer.c */
 void tcp_timer_fire(struct tcp_conn *c);

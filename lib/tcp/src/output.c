@@ -144,7 +144,8 @@ static uint32_t send_record(struct tcp_conn *c, const struct tcp_sent *s, uint32
         h.flags |= TCP_CWR;
         c->cwr_due = false;
     }
-    tcp_segment_send(c->tcp, &h, pkt, c->mss, c->ecn_ok && !again && done > 0 ? ECT_0 : 0);
+    uint32_t gso_size = s->flags & SENT_MTU_PROBE ? 0 : c->mss;
+    tcp_segment_send(c->tcp, &h, pkt, gso_size, c->ecn_ok && !again && done > 0 ? ECT_0 : 0);
     acknowledged(c);
     c->sent_ms = now_ms(c->tcp);
     tcp_pacing_sent(c, done);
@@ -256,6 +257,28 @@ bool tcp_send_new(struct tcp_conn *c, bool force) {
     return true;
 }
 
+bool tcp_send_probe(struct tcp_conn *c, uint32_t len) {
+    tcp_flight_begin(c);
+    struct tcp_sent *s = tcp_sent_new(c, c->snd_nxt, len, SENT_MTU_PROBE);
+    uint32_t done = s ? send_record(c, s, len) : UINT32_MAX;
+    if (done == UINT32_MAX) {
+        if (s)
+            tcp_sent_free(c, s);
+        tcp_flight_end(c);
+        return false;
+    }
+    s->mss = (uint16_t)len;
+    if (done < len) { /* too many small pieces for one packet */
+        s->flags &= (uint8_t)~SENT_MTU_PROBE;
+        s->mss = c->mss;
+        s->len = done;
+    }
+    record_sent(c, s);
+    if (c->xmit_timer == TCP_TIMER_NONE || c->xmit_timer == TCP_TIMER_PERSIST)
+        tcp_timer_xmit(c);
+    return done == len;
+}
+
 /* RFC 5681 section 4.1: a window that was not used for a whole timeout is not believed any more. A
  * model of the path outlives it, and paces what is sent. */
 static void restart_after_idle(struct tcp_conn *c) {
@@ -301,7 +324,8 @@ static void send_data(struct tcp_conn *c) {
             return;
     if (lost && tcp_send_budget(c) < c->mss)
         c->cwnd_limited = true;
-    while (!lost && !tcp_pacing_holds(c) && tcp_send_new(c, false))
+    bool wait = lost || tcp_mtu_probe(c);
+    while (!wait && !tcp_pacing_holds(c) && tcp_send_new(c, false))
         continue;
     if (c->flight && !lost && !c->flight->pace_wait && seq_le(c->snd_end, c->snd_nxt)
         && tcp_send_budget(c) > 0)

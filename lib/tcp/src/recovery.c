@@ -53,6 +53,10 @@ static void mark_lost(struct tcp_conn *c, struct tcp_sent *s) {
     if (s->flags & (SENT_SACKED | SENT_LOST))
         return;
     tcp_sent_lost(c, s);
+    if (s->flags & SENT_MTU_PROBE && f->mtu_probe) {
+        tcp_mtu_probe_lost(c);
+        return;
+    }
     f->lost_ever += s->len;
     if (!c->cc.ops->lost)
         return;
@@ -337,7 +341,7 @@ static void tell_controller(struct tcp_conn *c, const struct tcp_ack_round *roun
 }
 
 void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack_round *round) {
-    uint32_t lost_before = c->flight->lost_bytes;
+    uint32_t lost_before = c->flight->lost_ever;
     uint32_t delivered = round->acked + round->sacked;
     probe_answered(c, round);
     if (was_spurious(c, round))
@@ -350,7 +354,7 @@ void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack_round *round) {
         rack_detect(c);
     else if (!c->sack_ok)
         reno_detect(c, round);
-    bool lost_more = c->flight->lost_bytes > lost_before;
+    bool lost_more = c->flight->lost_ever != lost_before;
     if (c->recovery == TCP_OPEN && lost_more)
         enter(c);
     if (c->recovery == TCP_RECOVERY && !c->cc.ops->models)
@@ -363,12 +367,13 @@ void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack_round *round) {
 /* The reordering timer (RFC 8985 section 6.3). */
 void tcp_recovery_reo_timer(struct tcp_conn *c) {
     struct tcp_ack_round none = {0};
+    uint32_t lost_before = c->flight->lost_ever;
     c->xmit_timer = TCP_TIMER_NONE;
     c->xmit_at = TARN_NEVER;
     rack_detect(c);
     if (c->xmit_timer == TCP_TIMER_NONE)
         tcp_timer_xmit(c);
-    if (c->flight->lost_bytes > 0 && c->recovery == TCP_OPEN)
+    if (c->flight->lost_ever != lost_before && c->recovery == TCP_OPEN)
         enter(c);
     if (c->recovery == TCP_RECOVERY && !c->cc.ops->models)
         proportional_rate(c, &none, true);

@@ -126,7 +126,7 @@ void tcp_sent_transmitted(struct tcp_conn *c, struct tcp_sent *s) {
     tcp_rate_sent(c, s);
     if (s->flags & SENT_LOST)
         c->flight->lost_bytes -= sent_space(s);
-    s->flags &= (uint8_t)~SENT_LOST;
+    s->flags &= (uint8_t) ~(SENT_LOST | SENT_MTU_PROBE);
     s->flags |= SENT_RETRANSMITTED;
     s->sent_us = now_us(c->tcp);
     s->mss = c->mss;
@@ -171,6 +171,8 @@ uint32_t tcp_sent_acked(struct tcp_conn *c, const struct tcp_segment *seg,
         bool sacked = s->flags & SENT_SACKED;
         if (seq_le(sent_end(s), seg->ack)) {
             take_rtt(c, s, seg, round);
+            if (s->flags & SENT_MTU_PROBE && c->flight->mtu_probe)
+                tcp_mtu_probe_acked(c);
             if (!sacked) {
                 round->acked += s->len;
                 tcp_rate_delivered(c, s, s->len, round);
@@ -219,7 +221,9 @@ static void mark_sacked(struct tcp_conn *c, struct tcp_sent *s, const struct tcp
     tcp_rack_delivered(c, s, seg);
     if (s->flags & SENT_LOST)
         c->flight->lost_bytes -= sent_space(s);
-    s->flags = (uint8_t)((s->flags & ~SENT_LOST) | SENT_SACKED);
+    if (s->flags & SENT_MTU_PROBE && c->flight->mtu_probe)
+        tcp_mtu_probe_acked(c);
+    s->flags = (uint8_t)((s->flags & ~(SENT_LOST | SENT_MTU_PROBE)) | SENT_SACKED);
     ring_remove(&s->order);
     c->flight->sacked_bytes += sent_space(s);
     round->sacked_end = round->sacked ? seq_max(round->sacked_end, sent_end(s)) : sent_end(s);

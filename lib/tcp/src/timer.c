@@ -3,10 +3,6 @@
  * fires: the retransmission timer moves with every ACK, and the heap does not notice. */
 #include "internal.h"
 
-#define BLACK_HOLE_TIMEOUTS 2u
-#define BLACK_HOLE_TIMEOUTS_PROVEN 5u /* where full segments have passed before */
-#define MTU_SAFE 1280u
-
 void tcp_timer_update(struct tcp_conn *c) {
     tarn_time at = TARN_MIN(c->xmit_at, c->ack_at);
     at = TARN_MIN(at, c->slow_at);
@@ -93,21 +89,6 @@ static bool syn_timeout(struct tcp_conn *c) {
     return true;
 }
 
-/* RFC 8899 section 4.3, RFC 4821 section 7.7: full segments vanish, and no router says why. Smaller
- * ones may get through. The route may know better by now, too. */
-static void black_hole(struct tcp_conn *c) {
-    uint16_t before = c->path_mtu;
-    tcp_conn_route(c);
-    if (before < c->path_mtu)
-        c->path_mtu = before;
-    uint8_t most = c->mtu_proven ? BLACK_HOLE_TIMEOUTS_PROVEN : BLACK_HOLE_TIMEOUTS;
-    if (c->backoffs == most && c->path_mtu > MTU_SAFE
-        && c->flight->sent->len + (before - MTU_SAFE) > c->mss)
-        c->path_mtu = MTU_SAFE;
-    if (c->path_mtu != before)
-        tcp_conn_set_mss(c);
-}
-
 static bool retransmission_timeout(struct tcp_conn *c) {
     if (user_timeout_over(c)) {
         timed_out(c);
@@ -115,7 +96,7 @@ static bool retransmission_timeout(struct tcp_conn *c) {
     }
     c->tcp->stats.timeouts++;
     c->timeouts = (uint8_t)TARN_MIN(c->timeouts + 1, 255);
-    black_hole(c);
+    tcp_mtu_timeout(c);
     tcp_recovery_timeout(c);
     c->backoffs = (uint8_t)TARN_MIN(c->backoffs + 1, 16);
     tcp_timer_xmit(c);

@@ -28,8 +28,8 @@
  * Spoken: RFC 9293, 6298 (RTO), 7323 (timestamps, window scale, PAWS), 2018, 2883 and 6675 (SACK),
  * 8985 (RACK-TLP), 6582 (NewReno), 9438 (CUBIC), 9406 (HyStart++), draft-ietf-ccwg-bbr, 6937 (PRR),
  * 3522 and 5682 (spurious timeouts), 3168 (ECN), 9768 (AccECN), 3465 (ABC), 6928 (IW10), 5961
- * (blind attacks), 6528 (ISN), 7413 (Fast Open), 6056 (ports), 6191 (TIME-WAIT reuse), 5927 (ICMP),
- * 6093 (urgent data: read in line).
+ * (blind attacks), 6528 (ISN), 7413 (Fast Open), 4821 and 8899 (path MTU), 6056 (ports), 6191
+ * (TIME-WAIT reuse), 5927 (ICMP), 6093 (urgent data: read in line).
  */
 #ifndef TARN_TCP_H
 #define TARN_TCP_H

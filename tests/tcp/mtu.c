@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: ISC */
+/* Path MTU discovery where no router speaks (RFC 8899, RFC 4821). */
+#include "net.h"
+
+#include <criterion/criterion.h>
+
+/* Larger datagrams vanish. */
+static uint32_t path_bytes_max;
+
+static bool swallow(struct net *net, unsigned from, const uint8_t *tcp, size_t len) {
+    (void)net;
+    (void)from;
+    (void)tcp;
+    return len + 20 <= path_bytes_max;
+}
+
+/* Host 0 sends for ever to host 1. */
+struct bulk {
+    struct net *net;
+    struct tarn_flow *client, *server;
+    struct xfer out, in;
+};
+
+static struct bulk bulk_new(uint64_t seed, uint32_t bytes_max) {
+    struct tarn_tcp_options options = {.user_timeout = TARN_SEC(3600)};
+    struct bulk b = {.net = net_new(seed, NULL, &options)};
+    path_bytes_max = bytes_max;
+    b.net->filter = swallow;
+    b.net->rules.bytes_per_s = 100000;
+    b.net->rules.queue_max = 50;
+    net_connect(b.net, &b.client, &b.server);
+    return b;
+}
+
+static void bulk_start(struct bulk *b) {
+    xfer_start(&b->in, b->server, 0);
+    b->in.keep_open = b->out.keep_open = true;
+    xfer_start(&b->out, b->client, (uint64_t)1 << 40);
+}
+
+static void bulk_done(struct bulk *b) {
+    cr_assert_not(b->in.failed || b->out.failed);
+    tarn_flow_abort(b->client);
+    tarn_flow_abort(b->server);
+    net_assert_clean(b->net);
+    net_free(b->net);
+}
+
+Test(mtu, rfc8899_5_3_search_finds_what_the_path_carries) {
+    static const uint32_t sizes[] = {1281, 1350, 1420, 1492};
+    for (size_t i = 0; i < TARN_COUNT_OF(sizes); i++) {
+        struct bulk b = bulk_new(i + 1, sizes[i]);
+        bulk_start(&b);
+        net_run_for(b.net, TARN_SEC(30));
+        struct tarn_tcp_info info = info_of(b.client);
+        cr_assert(info.path_mtu <= sizes[i] && info.path_mtu + 32u > sizes[i], "%u: %u", sizes[i],
+                  info.path_mtu);
+        cr_assert_gt(b.in.received, 1100000u);
+        bulk_done(&b);
+    }
+}
+
+Test(mtu, rfc4821_7_5_lost_probe_is_no_congestion) {
+    struct bulk b = bulk_new(1, 1300);
+    b.net->rules.queue_max = 1000;
+    bulk_start(&b);
+    net_run_for(b.net, TARN_SEC(5)); /* the timeouts that find the hole reduce */
+    struct tarn_tcp_stats before = stats_of(b.net, 0);
+    net_run_for(b.net, TARN_SEC(20));
+    struct tarn_tcp_stats after = stats_of(b.net, 0);
+    cr_assert_eq(after.fast_recoveries, before.fast_recoveries);
+    cr_assert_eq(after.timeouts, before.timeouts);
+    cr_assert(info_of(b.client).path_mtu > 1268 && info_of(b.client).path_mtu <= 1300);
+    bulk_done(&b);
+}
+
+Test(mtu, rfc8899_5_1_1_larger_path_is_found_later) {
+    struct bulk b = bulk_new(1, 1400);
+    bulk_start(&b);
+    net_run_for(b.net, TARN_SEC(30));
+    cr_assert_lt(info_of(b.client).path_mtu, 1401);
+    path_bytes_max = 1500;
+    net_run_for(b.net, TARN_SEC(300));
+    cr_assert_lt(info_of(b.client).path_mtu, 1401);
+    net_run_for(b.net, TARN_SEC(400)); /* PMTU_RAISE_TIMER, 600 s */
+    cr_assert_eq(info_of(b.client).path_mtu, 1500);
+    bulk_done(&b);
+}
+
+Test(mtu, probes_survive_loss_and_reordering) {
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct bulk b = bulk_new(seed, 1400);
+        b.net->rules.loss = 0.02;
+        b.net->rules.reorder = 0.05;
+        bulk_start(&b);
+        net_run_for(b.net, TARN_SEC(60));
+        cr_assert_leq(info_of(b.client).path_mtu, 1400);
+        cr_assert_gt(b.in.received, 500000u);
+        bulk_done(&b);
+    }
+}
