@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-/* One phase of one store: kv-bench ENGINE PHASE RECORDS FOLDER. Prints operations a second, bytes
- * written for each byte of records, and the peak of memory in KiB. */
+/* One phase of one store: kv-bench-ENGINE PHASE RECORDS FOLDER. Prints operations a second, bytes
+ * written for each byte of records, and the peak of memory in KiB. A program for each store, so
+ * that none pays for another's libraries. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "engine.h"
@@ -12,22 +12,6 @@
 enum { BATCH = 1000, READS = 200000 };
 #define SMALL_CACHE ((size_t)4 << 20)
 #define LARGE_CACHE ((size_t)512 << 20)
-
-static const struct engine *const engines[] = {
-    &engine_tarn,
-#ifdef HAVE_LMDB
-    &engine_lmdb,
-#endif
-#ifdef HAVE_LEVELDB
-    &engine_leveldb,
-#endif
-#ifdef HAVE_ROCKSDB
-    &engine_rocksdb,
-#endif
-#ifdef HAVE_SQLITE
-    &engine_sqlite,
-#endif
-};
 
 void engine_fail(const char *what, const char *why) {
     fprintf(stderr, "kv-bench: %s: %s\n", what, why);
@@ -40,17 +24,21 @@ static double now(void) {
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* What the process gave to write(2) and its like. */
-static double bytes_written(void) {
-    char line[100];
+/* A number in a file of /proc. */
+static double proc_number(const char *path, const char *name) {
+    char line[200];
     double n = 0;
-    FILE *f = fopen("/proc/self/io", "r");
+    FILE *f = fopen(path, "r");
     while (f && fgets(line, sizeof line, f))
-        if (!strncmp(line, "wchar:", 6))
-            n = atof(line + 6);
+        if (!strncmp(line, name, strlen(name)))
+            n = atof(line + strlen(name));
     if (f)
         fclose(f);
     return n;
+}
+/* What the process gave to write(2) and its like. */
+static double bytes_written(void) {
+    return proc_number("/proc/self/io", "wchar:");
 }
 
 /* Record i in an order without order: a bijection of 64 bits (splitmix64's), as a key that is text.
@@ -129,24 +117,17 @@ static uint64_t phase_run(const struct engine *e, const char *phase, uint64_t re
 }
 
 int main(int argc, char **argv) {
-    if (argc != 5)
-        engine_fail("usage", "kv-bench ENGINE single|batch|read|cached|scan RECORDS FOLDER");
-    uint64_t records = strtoull(argv[3], NULL, 10);
-    for (size_t i = 0; i < sizeof engines / sizeof engines[0]; i++) {
-        const struct engine *e = engines[i];
-        struct rusage usage;
-        double seconds;
-        if (strcmp(e->name, argv[1]))
-            continue;
-        e->open(argv[4], records, strcmp(argv[2], "cached") ? SMALL_CACHE : LARGE_CACHE);
-        double written = bytes_written();
-        uint64_t done = phase_run(e, argv[2], records, &seconds);
-        written = (bytes_written() - written) / (double)(done * (KEY_BYTES + VALUE_BYTES));
-        e->close();
-        getrusage(RUSAGE_SELF, &usage);
-        printf("%.0f %.2f %ld\n", (double)done / seconds, written, usage.ru_maxrss);
-        return 0;
-    }
-    fprintf(stderr, "kv-bench: %s was not there when this was built\n", argv[1]);
-    return 77;
+    const struct engine *e = &ENGINE;
+    double seconds;
+    if (argc != 4)
+        engine_fail("usage", "kv-bench-ENGINE single|batch|read|cached|scan RECORDS FOLDER");
+    uint64_t records = strtoull(argv[2], NULL, 10);
+    e->open(argv[3], records, strcmp(argv[1], "cached") ? SMALL_CACHE : LARGE_CACHE);
+    double written = bytes_written();
+    uint64_t done = phase_run(e, argv[1], records, &seconds);
+    written = (bytes_written() - written) / (double)(done * (KEY_BYTES + VALUE_BYTES));
+    e->close();
+    printf("%.0f %.2f %.0f\n", (double)done / seconds, written,
+           proc_number("/proc/self/status", "VmHWM:"));
+    return 0;
 }
