@@ -144,6 +144,8 @@ static void work(struct tarn_blk *blk) {
         bool crowded = false;
         for (uint64_t i = 0; i < layer->blocks; i++)
             crowded |= model.count[i] >= VERSIONS - 2;
+        if (layer->upkeep && op % 10 == 0)
+            cr_assert_eq(layer->upkeep(&rig, op), TARN_OK);
         if (what < 2 || crowded) {
             cr_assert_eq(tarn_blk_flush(blk, rig.waiter), TARN_OK);
             flushed();

@@ -16,6 +16,9 @@ struct crash_layer {
     struct tarn_blk *(*open)(struct blk_rig *rig, struct tarn_blk *lower, bool make);
     /* Whether the layer agrees with itself, after open; also closes it. */
     bool (*check)(struct blk_rig *rig);
+    /* What else the layer can do, which changes nothing that a reader sees; once in ten operations.
+     * NULL: nothing. */
+    enum tarn_err (*upkeep)(struct blk_rig *rig, unsigned op);
     uint32_t blocks;     /* of the layer, that the workload uses, eight in a row */
     uint32_t spread;     /* and so many unused ones between two rows */
     uint32_t disk_bytes; /* the disk below */

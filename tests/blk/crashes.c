@@ -69,7 +69,7 @@ Test(crashes, a_checksum) {
 /* -- qcow2 ----------------------------------------------------------------------------------------
  */
 
-static struct tarn_blk_qcow2 *last;
+static struct tarn_blk_qcow2 *last, *made;
 static uint32_t cluster_bits, l2_tables, frees_max, spread;
 static unsigned leaky, whole;
 
@@ -83,6 +83,7 @@ static struct tarn_blk *open_qcow2(struct blk_rig *rig, struct tarn_blk *lower, 
                                            .lower = lower,
                                            .l2_tables = l2_tables,
                                            .refcount_tables = 1,
+                                           .bytes_max = 4 * format.bytes,
                                            .frees_max = frees_max};
     if (make)
         cr_assert_eq(tarn_blk_qcow2_create(lower, rig->waiter, TARN_BYTES_ARRAY(buffer), &format),
@@ -90,6 +91,8 @@ static struct tarn_blk *open_qcow2(struct blk_rig *rig, struct tarn_blk *lower, 
     if (tarn_blk_qcow2_open(&config, rig->waiter, &q))
         return NULL;
     last = q;
+    if (make)
+        made = q;
     return use(rig, tarn_blk_qcow2_worker(q));
 }
 
@@ -104,11 +107,12 @@ static bool check_qcow2(struct blk_rig *rig) {
            && report.corruptions == 0 && report.leaks == 0;
 }
 
-static void qcow2_run(uint32_t bits, uint32_t tables, uint32_t between, unsigned ops,
-                      uint64_t seed) {
+static void qcow2_run(uint32_t bits, uint32_t tables, uint32_t between, unsigned ops, uint64_t seed,
+                      enum tarn_err (*upkeep)(struct blk_rig *rig, unsigned op)) {
     spread = between;
     struct crash_layer layer = {.open = open_qcow2,
                                 .check = check_qcow2,
+                                .upkeep = upkeep,
                                 .blocks = 64,
                                 .spread = between,
                                 .disk_bytes = 300 * 512,
@@ -123,15 +127,27 @@ static void qcow2_run(uint32_t bits, uint32_t tables, uint32_t between, unsigned
 }
 
 Test(crashes, qcow2_with_small_clusters) {
-    qcow2_run(9, 2, 0, 120, 1);
+    qcow2_run(9, 2, 0, 120, 1, NULL);
 }
 
 Test(crashes, qcow2_with_clusters_of_several_blocks) {
-    qcow2_run(11, 2, 0, 80, 2);
+    qcow2_run(11, 2, 0, 80, 2, NULL);
 }
 
 Test(crashes, qcow2_with_many_tables) {
-    qcow2_run(9, 3, 100, 80, 3);
+    qcow2_run(9, 3, 100, 80, 3, NULL);
+}
+
+/* By turns: 32 KiB more, and no holes. */
+static enum tarn_err grow_and_compact(struct blk_rig *rig, unsigned op) {
+    struct tarn_blk *blk = &tarn_blk_qcow2_worker(made)->blk;
+    uint64_t end, bytes = TARN_MIN(blk->blocks * 512 + 32768, 4ull * 64 * 108 * 64);
+    return op % 20 ? tarn_blk_qcow2_grow(made, rig->waiter, bytes)
+                   : tarn_blk_qcow2_compact(made, rig->waiter, &end);
+}
+
+Test(crashes, qcow2_while_it_grows_and_is_compacted) {
+    qcow2_run(9, 3, 100, 120, 4, grow_and_compact);
 }
 
 /* -- VHD ------------------------------------------------------------------------------------------
