@@ -13,7 +13,7 @@ TEST = BUILD + ['libcriterion-dev', 'iproute2', 'iputils-ping', 'curl', 'git', '
                 'clang-format', 'dnsmasq-base', 'udhcpc', 'tshark', 'traceroute',
                 'qemu-utils', 'libnbd-bin', 'fio', 'fdisk']
 FUZZ = TEST + ['libclang-rt-19-dev']
-BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk']  # some are built with the tests
+BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk', 'qemu-utils', 'fio']  # some are built with the tests
 # A package that another one stands in for: nginx-light by any nginx.
 STAND_INS = {'nginx-light': 'nginx', 'pkgconf': 'pkg-config', 'clang-format': 'clang-format-14'}
 

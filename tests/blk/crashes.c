@@ -16,6 +16,16 @@ static struct tarn_blk *use(struct blk_rig *rig, struct tarn_blk_worker *worker)
     return &worker->blk;
 }
 
+/* A disk that held something else before, zeroes too: what was not written must not be taken for
+ * either. */
+static void soil(struct blk_rig *rig, struct tarn_blk *lower) {
+    uint8_t block[512];
+    for (uint64_t at = 0; at < lower->blocks; at++) {
+        memset(block, at / 8 % 2 ? 0xaa : 0, sizeof block);
+        cr_assert_eq(tarn_blk_write(lower, rig->waiter, at, TARN_SPAN_ARRAY(block)), TARN_OK);
+    }
+}
+
 static bool check_nothing(struct blk_rig *rig) {
     (void)rig;
     return true;
@@ -85,14 +95,24 @@ static struct tarn_blk *open_qcow2(struct blk_rig *rig, struct tarn_blk *lower, 
                                            .refcount_tables = 1,
                                            .bytes_max = 4 * format.bytes,
                                            .frees_max = frees_max};
-    if (make)
+    if (make) {
+        soil(rig, lower);
         cr_assert_eq(tarn_blk_qcow2_create(lower, rig->waiter, TARN_BYTES_ARRAY(buffer), &format),
                      TARN_OK);
+    }
     if (tarn_blk_qcow2_open(&config, rig->waiter, &q))
         return NULL;
     last = q;
     if (make)
         made = q;
+    if (make && spread) { /* so that the workload needs a second refcount block */
+        static uint8_t between[100 * 512];
+        struct tarn_blk *blk = use(rig, tarn_blk_qcow2_worker(q));
+        cr_assert_eq(tarn_blk_write(blk, rig->waiter, 8, TARN_SPAN_ARRAY(between)), TARN_OK);
+        cr_assert_eq(tarn_blk_write(blk, rig->waiter, 116, TARN_SPAN_ARRAY(between)), TARN_OK);
+        cr_assert_eq(tarn_blk_flush(blk, rig->waiter), TARN_OK);
+        return blk;
+    }
     return use(rig, tarn_blk_qcow2_worker(q));
 }
 
@@ -115,7 +135,7 @@ static void qcow2_run(uint32_t bits, uint32_t tables, uint32_t between, unsigned
                                 .upkeep = upkeep,
                                 .blocks = 64,
                                 .spread = between,
-                                .disk_bytes = 300 * 512,
+                                .disk_bytes = 400 * 512,
                                 .ops = ops};
     cluster_bits = bits;
     l2_tables = tables;
@@ -159,10 +179,8 @@ static struct tarn_blk *open_vhd(struct blk_rig *rig, struct tarn_blk *lower, bo
         .alloc = &rig->alloc.alloc, .tasks = &rig->tasks, .lower = lower};
     struct tarn_blk_vhd *vhd;
     uint64_t end;
-    if (make) { /* on a disk that holds something already */
-        static uint8_t old[120 * 512];
-        memset(old, 0xaa, sizeof old);
-        cr_assert_eq(tarn_blk_write(lower, rig->waiter, 0, TARN_SPAN_ARRAY(old)), TARN_OK);
+    if (make) {
+        soil(rig, lower);
         cr_assert_eq(tarn_blk_vhd_create(lower, rig->waiter, &format, &end), TARN_OK);
     }
     if (tarn_blk_vhd_open(&config, rig->waiter, &vhd))

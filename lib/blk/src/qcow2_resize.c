@@ -124,9 +124,6 @@ static enum tarn_err move_l2(struct tarn_blk_qcow2 *q, struct tarn_waiter *waite
         err = alloc_before(q, waiter, end, 1, &to);
     if (!err)
         err = copy_cluster(q, waiter, from, to);
-    /* The copy is durable before the L1 table names it. */
-    if (!err)
-        err = q2_barrier(q, waiter);
     if (err)
         return err;
     q2_table_forget(q, from << q->header.cluster_bits);
