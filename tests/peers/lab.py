@@ -12,7 +12,7 @@ import time
 
 SKIPPED = 77
 TUNSETIFF = 0x400454CA
-IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
+IFF_TUN, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0001, 0x0002, 0x1000, 0x4000
 
 
 def skip(why):
@@ -67,16 +67,16 @@ class Lab:
         self.run(space, "ip", "link", "set", "lo", "up")
         return space
 
-    def tap(self, space, name):
-        """A tap whose kernel end is in the namespace; answers the other end's descriptor."""
+    def tap(self, space, name, kind=IFF_TAP | IFF_VNET_HDR):
+        """A tap (or tun) whose kernel end is in the namespace; answers the other end's descriptor."""
         ours, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
             try:
                 libc_setns(space)
                 tun = os.open("/dev/net/tun", os.O_RDWR)
-                flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR
-                fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
+                request = struct.pack("16sH22x", name.encode(), kind | IFF_NO_PI)
+                fcntl.ioctl(tun, TUNSETIFF, request)
                 socket.send_fds(theirs, [b"x"], [tun])
             finally:
                 os._exit(0)
