@@ -14,6 +14,7 @@ static void defaults(struct tarn_arp_config *c) {
 
 static enum tarn_err make_tables(struct tarn_arp *arp) {
     const struct tarn_arp_config *c = &arp->config;
+    arp->trust.max = c->entries_max;
     enum tarn_err err = tarn_pool_init(&arp->entries, c->alloc, sizeof(struct entry),
                                        _Alignof(struct entry), c->entries_max);
     if (!err)
@@ -150,6 +151,6 @@ tarn_time tarn_arp_deadline(const struct tarn_arp *arp) {
 void tarn_arp_stats(const struct tarn_arp *arp, struct tarn_arp_stats *out) {
     *out = arp->stats;
     out->entries = arp->entries.live;
-    out->proven = arp->proven.count;
+    out->proven = arp->trust.proven.count;
     out->waiting_pkts = arp->waiting_pkts;
 }

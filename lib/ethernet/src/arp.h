@@ -4,6 +4,7 @@
 
 #include <tarn/arp.h>
 #include <tarn/hash.h>
+#include <tarn/lru.h>
 #include <tarn/timer.h>
 
 struct tarn_mac {
@@ -34,18 +35,11 @@ enum entry_state {
 struct entry {
     struct tarn_map_link link;
     struct tarn_timer timer;
-    struct entry *newer, *older; /* in the list that `proven` names */
+    struct tarn_trust_link trust;
     uint32_t ip;
     struct tarn_mac mac;
     uint8_t state, tries;
-    bool proven;
     struct tarn_pkt_queue waiting;
-};
-
-/* Entries by last use. */
-struct entry_list {
-    struct entry *newest, *oldest;
-    uint32_t count;
 };
 
 enum own_state { OWN_NONE, OWN_PROBING, OWN_READY };
@@ -68,7 +62,7 @@ struct tarn_arp {
     struct tarn_map by_ip;
     struct tarn_timers timers; /* of entries */
     struct tarn_timers own_timers;
-    struct entry_list proven, unproven;
+    struct tarn_trust trust;   /* who goes first */
     struct entry *last;        /* the one found last: most packets go to one router */
     struct own *own;           /* addrs_max of them */
     struct tarn_arp_out *ring; /* what comes out next */

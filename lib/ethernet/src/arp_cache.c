@@ -1,49 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "arp.h"
 
-/* -- lists and the table -- */
-
-static struct entry_list *list_of(struct tarn_arp *arp, const struct entry *e) {
-    return e->proven ? &arp->proven : &arp->unproven;
-}
-
-static void list_remove(struct entry_list *list, struct entry *e) {
-    if (e->newer)
-        e->newer->older = e->older;
-    else
-        list->newest = e->older;
-    if (e->older)
-        e->older->newer = e->newer;
-    else
-        list->oldest = e->newer;
-    e->newer = e->older = NULL;
-    list->count--;
-}
-
-static void list_add(struct entry_list *list, struct entry *e) {
-    e->newer = NULL;
-    e->older = list->newest;
-    if (list->newest)
-        list->newest->newer = e;
-    else
-        list->oldest = e;
-    list->newest = e;
-    list->count++;
-}
-
-static void touch(struct tarn_arp *arp, struct entry *e) {
-    struct entry_list *list = list_of(arp, e);
-    if (list->newest == e)
-        return;
-    list_remove(list, e);
-    list_add(list, e);
-}
-
-static void set_proven(struct tarn_arp *arp, struct entry *e, bool proven) {
-    list_remove(list_of(arp, e), e);
-    e->proven = proven;
-    list_add(list_of(arp, e), e);
-}
+/* -- the table -- */
 
 static uint64_t hash_of(const struct tarn_arp *arp, uint32_t ip) {
     return tarn_hash(&arp->key, tarn_span_of(&ip, sizeof ip));
@@ -80,29 +38,22 @@ static void forget(struct tarn_arp *arp, struct entry *e) {
     tarn_pkt_queue_clear(&e->waiting);
     tarn_timer_clear(&arp->timers, &e->timer);
     tarn_map_remove(&arp->by_ip, &e->link);
-    list_remove(list_of(arp, e), e);
+    tarn_trust_remove(&arp->trust, &e->trust);
     if (arp->last == e)
         arp->last = NULL;
     tarn_pool_put(&arp->entries, e);
 }
 
-/* A new entry, unproven. Unproven ones may have half the table, and beyond that replace their own
- * oldest; the proven ones' oldest goes only while they have more than their half. */
 static struct entry *add(struct tarn_arp *arp, uint32_t ip) {
-    uint32_t unproven_max = arp->config.entries_max / 2;
-    struct entry *victim = NULL;
-    if (arp->unproven.count >= unproven_max)
-        victim = arp->unproven.oldest;
-    else if (arp->entries.live == arp->config.entries_max)
-        victim = arp->proven.oldest;
+    struct tarn_trust_link *victim = tarn_trust_victim(&arp->trust);
     if (victim) {
         arp->stats.evictions++;
-        forget(arp, victim);
+        forget(arp, TARN_CONTAINER_OF(victim, struct entry, trust));
     }
     struct entry *e = tarn_pool_take(&arp->entries);
     TARN_ASSERT(e);
     *e = (struct entry){.ip = ip};
-    list_add(&arp->unproven, e);
+    tarn_trust_add(&arp->trust, &e->trust);
     tarn_map_insert(&arp->by_ip, &e->link, hash_of(arp, ip));
     return e;
 }
@@ -132,8 +83,8 @@ static void confirm(struct tarn_arp *arp, struct entry *e, const struct tarn_mac
     e->mac = *mac;
     e->state = ENTRY_REACHABLE;
     tarn_timer_set(&arp->timers, &e->timer, tarn_time_after(now, arp->config.reachable));
-    if (!e->proven)
-        set_proven(arp, e, true);
+    if (!e->trust.proven)
+        tarn_trust_set(&arp->trust, &e->trust, true);
     release(arp, e, TARN_ARP_SEND_IP);
 }
 
@@ -165,7 +116,7 @@ static void hear_known(struct tarn_arp *arp, struct entry *e, const struct arp_p
         break;
     case ENTRY_FAILED: believe(arp, e, &p->sha); break;
     default:
-        if (!same && e->proven) {
+        if (!same && e->trust.proven) {
             /* Somebody else claims a neighbour that answered us: ask that one whether it is still
              * there; only its silence leads to asking everybody. */
             arp->stats.overwrites++;
@@ -199,7 +150,7 @@ static void expire(struct tarn_arp *arp, struct entry *e, tarn_time now) {
         if (again) {
             ask(arp, e, now);
         } else {
-            set_proven(arp, e, false);
+            tarn_trust_set(&arp->trust, &e->trust, false);
             start_asking(arp, e, ENTRY_INCOMPLETE, now);
         }
         return;
@@ -253,7 +204,7 @@ enum tarn_err tarn_arp_resolve(struct tarn_arp *arp, const struct tarn_ip_addr *
         start_asking(arp, e, ENTRY_INCOMPLETE, now);
         return keep(arp, e, pkt);
     }
-    touch(arp, e);
+    tarn_trust_touch(&arp->trust, &e->trust);
     if (e->state == ENTRY_INCOMPLETE)
         return keep(arp, e, pkt);
     if (e->state == ENTRY_FAILED) {

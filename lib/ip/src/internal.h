@@ -5,6 +5,7 @@
 #include <tarn/csum.h>
 #include <tarn/hash.h>
 #include <tarn/ip.h>
+#include <tarn/lru.h>
 #include <tarn/timer.h>
 
 /* -- addresses as numbers -- */
@@ -100,17 +101,13 @@ enum neigh_state {
 struct neigh {
     struct tarn_map_link link;
     struct tarn_timer timer;
-    struct neigh *newer, *older;
+    struct tarn_trust_link trust;
     struct tarn_ip_addr addr;
     struct iface *iface;
     uint8_t mac[6];
     uint8_t state, tries;
-    bool proven, router;
+    bool router;
     struct tarn_pkt_queue waiting;
-};
-struct neigh_list {
-    struct neigh *newest, *oldest;
-    uint32_t count;
 };
 /* A default router, or a prefix on the link, for as long as its advertisement holds. */
 struct advertised {
@@ -123,7 +120,7 @@ struct ndp {
     struct tarn_pool neighs;
     struct tarn_map by_addr;
     struct tarn_timers timers, own_timers, iface_timers, advertised_timers;
-    struct neigh_list proven, unproven;
+    struct tarn_trust trust; /* who goes first */
     struct neigh *last;
     struct advertised advertised[ADVERTISED_MAX];
     uint32_t waiting_pkts;
@@ -133,7 +130,7 @@ struct ndp {
 
 struct path_mtu {
     struct tarn_map_link link;
-    struct path_mtu *newer, *older;
+    struct tarn_lru_link lru;
     struct tarn_ip_addr dst;
     uint16_t mtu;
     tarn_time expires;
@@ -141,7 +138,7 @@ struct path_mtu {
 struct path_mtus {
     struct tarn_pool pool;
     struct tarn_map by_dst;
-    struct path_mtu *newest, *oldest;
+    struct tarn_lru lru; /* by when they were told */
 };
 
 /* -- reassembly (reass.c) -- */
@@ -159,7 +156,7 @@ struct piece {
 struct datagram {
     struct tarn_map_link link;
     struct tarn_timer timer;
-    struct datagram *newer, *older;
+    struct tarn_lru_link lru;
     struct reass_key key;
     struct piece *first, *last;   /* by offset */
     uint32_t pieces, have, total; /* total 0: the last fragment has not come */
@@ -170,7 +167,7 @@ struct datagram {
 struct reass {
     struct tarn_pool datagrams, pieces;
     struct tarn_map by_key;
-    struct datagram *newest, *oldest;
+    struct tarn_lru lru; /* by when they began */
     size_t bytes;
 };
 

@@ -15,6 +15,7 @@ enum tarn_err ndp_init(struct tarn_ip *ip) {
     const struct tarn_ip_limits *l = &ip->config.limits;
     struct tarn_alloc *alloc = ip->config.alloc;
     struct ndp *n = &ip->ndp;
+    n->trust.max = l->neighbours_max;
     enum tarn_err err = tarn_pool_init(&n->neighs, alloc, sizeof(struct neigh),
                                        _Alignof(struct neigh), l->neighbours_max);
     if (!err)
@@ -30,40 +31,7 @@ enum tarn_err ndp_init(struct tarn_ip *ip) {
     return err;
 }
 
-/* -- lists and the table -- */
-
-static struct neigh_list *list_of(struct ndp *n, const struct neigh *e) {
-    return e->proven ? &n->proven : &n->unproven;
-}
-
-static void list_remove(struct neigh_list *list, struct neigh *e) {
-    if (e->newer)
-        e->newer->older = e->older;
-    else
-        list->newest = e->older;
-    if (e->older)
-        e->older->newer = e->newer;
-    else
-        list->oldest = e->newer;
-    list->count--;
-}
-
-static void list_add(struct neigh_list *list, struct neigh *e) {
-    e->newer = NULL;
-    e->older = list->newest;
-    if (list->newest)
-        list->newest->newer = e;
-    else
-        list->oldest = e;
-    list->newest = e;
-    list->count++;
-}
-
-static void set_proven(struct ndp *n, struct neigh *e, bool proven) {
-    list_remove(list_of(n, e), e);
-    e->proven = proven;
-    list_add(list_of(n, e), e);
-}
+/* -- the table -- */
 
 /* An address is a neighbour's on one interface only. */
 static uint64_t hash_of(const struct tarn_ip *ip, const struct iface *iface,
@@ -92,7 +60,7 @@ static void forget(struct tarn_ip *ip, struct neigh *e) {
     tarn_pkt_queue_clear(&e->waiting);
     tarn_timer_clear(&n->timers, &e->timer);
     tarn_map_remove(&n->by_addr, &e->link);
-    list_remove(list_of(n, e), e);
+    tarn_trust_remove(&n->trust, &e->trust);
     if (n->last == e)
         n->last = NULL;
     tarn_pool_put(&n->neighs, e);
@@ -100,17 +68,13 @@ static void forget(struct tarn_ip *ip, struct neigh *e) {
 
 static struct neigh *add(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_addr *addr) {
     struct ndp *n = &ip->ndp;
-    struct neigh *victim = NULL;
-    if (n->unproven.count >= n->neighs.count / 2)
-        victim = n->unproven.oldest;
-    else if (n->neighs.live == n->neighs.count)
-        victim = n->proven.oldest;
+    struct tarn_trust_link *victim = tarn_trust_victim(&n->trust);
     if (victim)
-        forget(ip, victim);
+        forget(ip, TARN_CONTAINER_OF(victim, struct neigh, trust));
     struct neigh *e = tarn_pool_take(&n->neighs);
     TARN_ASSERT(e);
     *e = (struct neigh){.addr = *addr, .iface = iface};
-    list_add(&n->unproven, e);
+    tarn_trust_add(&n->trust, &e->trust);
     tarn_map_insert(&n->by_addr, &e->link, hash_of(ip, iface, addr));
     return e;
 }
@@ -193,8 +157,7 @@ enum tarn_err ndp_output(struct tarn_ip *ip, struct iface *iface,
         solicit(ip, e, now);
         return err;
     }
-    if (list_of(&ip->ndp, e)->newest != e)
-        set_proven(&ip->ndp, e, e->proven);
+    tarn_trust_touch(&ip->ndp.trust, &e->trust);
     switch (e->state) {
     case NEIGH_INCOMPLETE: return keep(ip, e, pkt);
     case NEIGH_FAILED:
@@ -233,8 +196,8 @@ static void set_reachable(struct tarn_ip *ip, struct neigh *e, tarn_time now) {
     tarn_time base = e->iface->reachable;
     tarn_time t = base / 2 + tarn_random_u64(ip->config.random) % (base + 1);
     e->state = NEIGH_REACHABLE;
-    if (!e->proven)
-        set_proven(&ip->ndp, e, true);
+    if (!e->trust.proven)
+        tarn_trust_set(&ip->ndp.trust, &e->trust, true);
     tarn_timer_set(&ip->ndp.timers, &e->timer, tarn_time_after(now, t));
 }
 
@@ -250,7 +213,7 @@ void ndp_learn(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_add
         set_stale(ip, e);
         release(ip, e, true, now);
     } else if (!mac_is(e, mac)) {
-        if (e->proven) {
+        if (e->trust.proven) {
             /* The RFC would overwrite here. A neighbour that answered us is asked first: only its
              * silence makes room for another. */
             e->state = NEIGH_PROBE;
@@ -287,7 +250,7 @@ void ndp_advertised(struct tarn_ip *ip, struct iface *iface, const struct na *na
             set_stale(ip, e);
         return;
     }
-    if (differs && e->proven && !na->solicited) {
+    if (differs && e->trust.proven && !na->solicited) {
         ndp_learn(ip, iface, &na->target, na->mac, na->router, now);
         return;
     }

@@ -26,29 +26,8 @@ static struct path_mtu *find(const struct tarn_ip *ip, const struct tarn_ip_addr
     return NULL;
 }
 
-static void unlink(struct path_mtus *t, struct path_mtu *p) {
-    if (p->newer)
-        p->newer->older = p->older;
-    else
-        t->newest = p->older;
-    if (p->older)
-        p->older->newer = p->newer;
-    else
-        t->oldest = p->newer;
-}
-
-static void push(struct path_mtus *t, struct path_mtu *p) {
-    p->newer = NULL;
-    p->older = t->newest;
-    if (t->newest)
-        t->newest->newer = p;
-    else
-        t->oldest = p;
-    t->newest = p;
-}
-
 static void forget(struct tarn_ip *ip, struct path_mtu *p) {
-    unlink(&ip->path_mtus, p);
+    tarn_lru_remove(&ip->path_mtus.lru, &p->lru);
     tarn_map_remove(&ip->path_mtus.by_dst, &p->link);
     tarn_pool_put(&ip->path_mtus.pool, p);
 }
@@ -72,17 +51,17 @@ void pmtu_set(struct tarn_ip *ip, const struct tarn_ip_addr *dst, uint16_t mtu, 
     if (p && p->expires > now && p->mtu <= mtu)
         return; /* it may only shrink (RFC 1191 section 3) */
     if (p) {
-        unlink(t, p);
+        tarn_lru_touch(&t->lru, &p->lru);
     } else {
         if (t->pool.live == t->pool.count)
-            forget(ip, t->oldest);
+            forget(ip, TARN_CONTAINER_OF(t->lru.oldest, struct path_mtu, lru));
         p = tarn_pool_take(&t->pool);
         TARN_ASSERT(p);
         *p = (struct path_mtu){.dst = *dst};
+        tarn_lru_add(&t->lru, &p->lru);
         tarn_map_insert(&t->by_dst, &p->link, hash_of(ip, dst));
     }
     p->mtu = mtu;
     p->expires = tarn_time_after(now, LIFETIME);
-    push(t, p);
     ip->stats.path_mtu_changes++;
 }

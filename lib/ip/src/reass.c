@@ -52,17 +52,14 @@ static void drop_pieces(struct tarn_ip *ip, struct datagram *d) {
 static void forget(struct tarn_ip *ip, struct datagram *d) {
     struct reass *r = &ip->reass;
     drop_pieces(ip, d);
-    if (d->newer)
-        d->newer->older = d->older;
-    else
-        r->newest = d->older;
-    if (d->older)
-        d->older->newer = d->newer;
-    else
-        r->oldest = d->newer;
+    tarn_lru_remove(&r->lru, &d->lru);
     tarn_timer_clear(&ip->timers, &d->timer);
     tarn_map_remove(&r->by_key, &d->link);
     tarn_pool_put(&r->datagrams, d);
+}
+
+static struct datagram *oldest(const struct reass *r) {
+    return TARN_CONTAINER_OF(r->lru.oldest, struct datagram, lru);
 }
 
 static struct datagram *start(struct tarn_ip *ip, const struct reass_key *key, uint64_t hash,
@@ -70,16 +67,12 @@ static struct datagram *start(struct tarn_ip *ip, const struct reass_key *key, u
     struct reass *r = &ip->reass;
     if (r->datagrams.live == r->datagrams.count) {
         ip->stats.drops_reass_limit++;
-        forget(ip, r->oldest);
+        forget(ip, oldest(r));
     }
     struct datagram *d = tarn_pool_take(&r->datagrams);
     TARN_ASSERT(d);
-    *d = (struct datagram){.key = *key, .older = r->newest};
-    if (r->newest)
-        r->newest->newer = d;
-    else
-        r->oldest = d;
-    r->newest = d;
+    *d = (struct datagram){.key = *key};
+    tarn_lru_add(&r->lru, &d->lru);
     tarn_map_insert(&r->by_key, &d->link, hash);
     bool v4 = tarn_ip_addr_is_v4(&key->src);
     tarn_timer_set(&ip->timers, &d->timer,
@@ -167,9 +160,9 @@ static bool add_piece(struct tarn_ip *ip, struct datagram *d, uint32_t off, bool
     }
     while ((r->bytes + tarn_pkt_truesize(pkt) > l->reass_bytes_max
             || r->pieces.live == r->pieces.count)
-           && r->oldest != d) {
+           && oldest(r) != d) {
         ip->stats.drops_reass_limit++;
-        forget(ip, r->oldest);
+        forget(ip, oldest(r));
     }
     struct piece *p = NULL;
     if (d->pieces < l->reass_pieces_max && r->bytes + tarn_pkt_truesize(pkt) <= l->reass_bytes_max)

@@ -10,6 +10,7 @@
 #include <tarn/err.h>
 #include <tarn/hash.h>
 #include <tarn/ip_addr.h>
+#include <tarn/lru.h>
 #include <tarn/pkt.h>
 #include <tarn/pool.h>
 #include <tarn/span.h>
