@@ -119,19 +119,19 @@ Test(ipv4, rfc1112_groups_are_heard_while_joined) {
     int before = w.link[0].joined;
     in_v4(&w, &(struct v4){.src = PEER, .dst = 0xe0000105}, data, 16);
     cr_assert_eq(w.got_count, 0);
-    cr_assert_eq(lower->ops->join(lower, &g, 1, true), TARN_OK);
-    cr_assert_eq(lower->ops->join(lower, &g, 1, true), TARN_OK);
+    cr_assert_eq(lower->ops->join(lower, &g, 1, NULL, true), TARN_OK);
+    cr_assert_eq(lower->ops->join(lower, &g, 1, NULL, true), TARN_OK);
     cr_assert_eq(w.link[0].joined, before + 1);
     in_v4(&w, &(struct v4){.src = PEER, .dst = 0xe0000105}, data, 16);
     cr_assert_eq(w.got_count, 1);
     cr_assert_eq(w.meta[0].cast, TARN_LINK_TO_GROUP);
-    cr_assert_eq(lower->ops->join(lower, &g, 1, false), TARN_OK);
+    cr_assert_eq(lower->ops->join(lower, &g, 1, NULL, false), TARN_OK);
     in_v4(&w, &(struct v4){.src = PEER, .dst = 0xe0000105}, data, 16);
     cr_assert_eq(w.got_count, 2);
-    cr_assert_eq(lower->ops->join(lower, &g, 1, false), TARN_OK);
+    cr_assert_eq(lower->ops->join(lower, &g, 1, NULL, false), TARN_OK);
     in_v4(&w, &(struct v4){.src = PEER, .dst = 0xe0000105}, data, 16);
     cr_assert_eq(w.got_count, 2);
-    cr_assert_eq(lower->ops->join(lower, &g, 1, false), TARN_NOT_FOUND);
+    cr_assert_eq(lower->ops->join(lower, &g, 1, NULL, false), TARN_NOT_FOUND);
     tear_down();
 }
 

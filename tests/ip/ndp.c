@@ -207,9 +207,10 @@ Test(dad, rfc4862_5_4_an_address_is_asked_for_then_used) {
     set_up();
     add_probed("2001:db8::77");
     cr_assert_eq(state_of("2001:db8::77"), TARN_IP_ADDR_TENTATIVE);
-    expect_solicit(0, "2001:db8::77", false);
-    cr_assert(is_addr(sent(&w, 0, 0) + 8, "::"));
-    cr_assert_eq(sent(&w, 0, 0)[64], 14, "RFC 7527: a nonce, and no link-layer address");
+    cr_assert_eq(sent(&w, 0, 0)[48], 143, "section 5.4.2: its group is reported first");
+    expect_solicit(1, "2001:db8::77", false);
+    cr_assert(is_addr(sent(&w, 0, 1) + 8, "::"));
+    cr_assert_eq(sent(&w, 0, 1)[64], 14, "RFC 7527: a nonce, and no link-layer address");
     in_v6(&w, &(struct v6){.src = PEER6, .dst = "2001:db8::77", .next = 17}, data, 8);
     cr_assert_eq(w.got_count, 0);
     tick(&w, TARN_SEC(1));
@@ -280,7 +281,9 @@ Test(slaac, rfc4861_6_3_7_a_link_local_address_then_routers_are_asked_for) {
     set_up_slaac(0);
     struct tarn_ip_addr ll;
     tick(&w, 0);
-    cr_assert_eq(icmp6_type(sent(&w, 0, 0)), 135);
+    cr_assert_eq(w.link[0].count, 2);
+    cr_assert_eq(sent(&w, 0, 0)[48], 143, "RFC 4862 section 5.4.2: the group first");
+    cr_assert_eq(icmp6_type(sent(&w, 0, 1)), 135);
     cr_assert_eq(addrs_under("fe80::", &ll, TARN_IP_ADDR_TENTATIVE), 1);
     tick(&w, TARN_SEC(1));
     cr_assert_eq(addrs_under("fe80::", &ll, TARN_IP_ADDR_READY), 1);

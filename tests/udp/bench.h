@@ -81,9 +81,9 @@ static void bench_reject(struct tarn_ip_lower *lower, const struct tarn_ip_meta 
 }
 
 static enum tarn_err bench_join(struct tarn_ip_lower *lower, const struct tarn_ip_addr *group,
-                                uint8_t iface, bool add) {
+                                uint8_t iface, const struct tarn_group_filter *filter, bool add) {
     struct bench *b = TARN_CONTAINER_OF(lower, struct bench, lower);
-    (void)group, (void)iface;
+    (void)group, (void)iface, (void)filter;
     if (add && b->join_answer)
         return b->join_answer;
     *(add ? &b->joined : &b->left) += 1;

@@ -171,6 +171,45 @@ Test(multicast, each_member_gets_its_own) {
     bench_free(b);
 }
 
+/* RFC 3376 section 2: what a listener says replaces what it said before. */
+Test(multicast, rfc3376_2_each_member_hears_the_sources_it_wants) {
+    struct bench *b = bench_new(NULL);
+    struct tarn_datagram_config c = {.local = {ANY4, 5353}, .shared = true};
+    struct tarn_ip_addr group = GROUP4, sources[] = {PEER4};
+    struct tarn_group_filter only = {.include = true, .count = 1, .sources = sources};
+    struct tarn_group_filter but = {.count = 1, .sources = sources};
+    struct tarn_group_filter nobody = {.include = true};
+    struct tarn_handle in1, in2;
+    cr_assert(!tarn_udp_open(b->udp, &c, &in1) && !tarn_udp_open(b->udp, &c, &in2));
+    cr_assert(!tarn_udp_listen(b->udp, in1, &group, 0, &only));
+    cr_assert(!tarn_udp_listen(b->udp, in2, &group, 0, &but));
+    cr_assert(b->joined == 2 && b->left == 0);
+    bench_arrive_from(b, PEER4, 5000, GROUP4, 5353, "peer");
+    bench_arrive_from(b, OTHER4, 5000, GROUP4, 5353, "other");
+    cr_assert(bench_got(b, in1, "peer") && bench_empty(b, in1));
+    cr_assert(bench_got(b, in2, "other") && bench_empty(b, in2));
+    cr_assert(!tarn_udp_listen(b->udp, in1, &group, 0, &but), "changes its mind");
+    cr_assert(b->joined == 3 && b->left == 1);
+    bench_arrive_from(b, PEER4, 5000, GROUP4, 5353, "peer");
+    cr_assert(bench_empty(b, in1) && bench_empty(b, in2));
+    cr_assert(!tarn_udp_listen(b->udp, in1, &group, 0, &nobody), "leaves");
+    cr_assert_eq(tarn_udp_listen(b->udp, in1, &group, 0, &nobody), TARN_NOT_FOUND);
+    cr_assert_eq(b->left, 2);
+    struct tarn_ip_addr many[TARN_UDP_SOURCES_MAX + 1];
+    for (uint8_t i = 0; i <= TARN_UDP_SOURCES_MAX; i++)
+        many[i] = TARN_IP_ADDR_V4(10, 0, 1, i);
+    only = (struct tarn_group_filter){true, TARN_UDP_SOURCES_MAX + 1, many};
+    cr_assert_eq(tarn_udp_listen(b->udp, in1, &group, 0, &only), TARN_LIMIT);
+    many[1] = many[0];
+    only.count = 2;
+    cr_assert_eq(tarn_udp_listen(b->udp, in1, &group, 0, &only), TARN_INVALID);
+    many[1] = PEER6;
+    cr_assert_eq(tarn_udp_listen(b->udp, in1, &group, 0, &only), TARN_INVALID);
+    cr_assert(!tarn_udp_close(b->udp, in2) && !tarn_udp_close(b->udp, in1));
+    cr_assert(b->left == b->joined);
+    bench_free(b);
+}
+
 Test(multicast, groups_are_bounded_and_refusals_below_are_told) {
     struct bench *b = bench_new(NULL);
     struct tarn_handle h = bench_open(b, ANY4, 5353);

@@ -8,11 +8,6 @@ enum tarn_err addr_init(struct tarn_ip *ip) {
         tarn_pool_init(&ip->owns, alloc, sizeof(struct own), _Alignof(struct own), l->addrs_max);
     if (!err)
         err = tarn_map_init(&ip->own_by_addr, alloc, l->addrs_max);
-    if (!err)
-        err = tarn_pool_init(&ip->groups, alloc, sizeof(struct group), _Alignof(struct group),
-                             l->groups_max);
-    if (!err)
-        err = tarn_map_init(&ip->group_by_addr, alloc, l->groups_max);
     return err;
 }
 
@@ -193,61 +188,4 @@ void addr_event(struct tarn_link_user *user, const struct tarn_ip_addr *addr,
         return;
     own->state = event == TARN_LINK_ADDR_READY ? TARN_IP_ADDR_READY : TARN_IP_ADDR_DUPLICATE;
     ip_changed(iface->ip);
-}
-
-/* -- groups -- */
-
-static struct group *group_find(const struct tarn_ip *ip, const struct tarn_ip_addr *addr,
-                                const struct iface *iface) {
-    struct tarn_map_link *l = tarn_map_first(&ip->group_by_addr, hash_of(addr));
-    for (; l; l = tarn_map_following(l)) {
-        struct group *g = TARN_CONTAINER_OF(l, struct group, link);
-        if (g->iface == iface && tarn_ip_addr_equal(&g->addr, addr))
-            return g;
-    }
-    return NULL;
-}
-
-bool group_is_joined(const struct tarn_ip *ip, const struct tarn_ip_addr *group,
-                     const struct iface *iface) {
-    return group_find(ip, group, iface) != NULL;
-}
-
-static enum tarn_err group_add(struct tarn_ip *ip, struct iface *iface,
-                               const struct tarn_ip_addr *addr) {
-    struct group *g = tarn_pool_take(&ip->groups);
-    enum tarn_err err = TARN_OK;
-    if (!g)
-        return TARN_LIMIT;
-    *g = (struct group){.addr = *addr, .iface = iface, .joins = 1};
-    if (iface->link->ops->join)
-        err = iface->link->ops->join(iface->link, addr, true);
-    if (err) {
-        tarn_pool_put(&ip->groups, g);
-        return err;
-    }
-    tarn_map_insert(&ip->group_by_addr, &g->link, hash_of(addr));
-    return TARN_OK;
-}
-
-enum tarn_err group_join(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_addr *addr,
-                         bool add) {
-    struct group *g = group_find(ip, addr, iface);
-    if (!tarn_ip_addr_is_multicast(addr))
-        return TARN_INVALID;
-    if (add && !g)
-        return group_add(ip, iface, addr);
-    if (add) {
-        g->joins++;
-        return TARN_OK;
-    }
-    if (!g)
-        return TARN_NOT_FOUND;
-    if (--g->joins > 0)
-        return TARN_OK;
-    if (iface->link->ops->join)
-        (void)iface->link->ops->join(iface->link, addr, false);
-    tarn_map_remove(&ip->group_by_addr, &g->link);
-    tarn_pool_put(&ip->groups, g);
-    return TARN_OK;
 }

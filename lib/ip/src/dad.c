@@ -19,6 +19,9 @@ static void set_ready(struct tarn_ip *ip, struct own *own, tarn_time now) {
     slaac_timer(ip, own, now);
     /* Who knew the address elsewhere learns (RFC 4861 section 7.2.6). */
     ndp_announce(ip, own->iface, &own->prefix.addr, now);
+    /* Reports from "::" are not listened to by routers: said again from an address (RFC 3590). */
+    if (own->origin == OWN_LINK_LOCAL)
+        member_tell_again(ip, &own->iface->mld, now);
     if (own->origin == OWN_LINK_LOCAL && own->iface->slaac)
         tarn_timer_set(&ip->ndp.iface_timers, &own->iface->timer, now);
     ip_changed(ip);
@@ -78,7 +81,7 @@ enum tarn_err tarn_ip_ipv6_start(struct tarn_ip *ip, unsigned iface_index, unsig
     iface->mtu6 = iface->mtu;
     iface->reachable = TARN_SEC(30);
     iface->retrans = TARN_SEC(1);
-    enum tarn_err err = group_join(ip, iface, &all_nodes, true);
+    enum tarn_err err = group_join(ip, iface, &all_nodes, NULL, true);
     if (err)
         return err;
     return slaac_add(ip, iface, &link_local, OWN_LINK_LOCAL, 0, TARN_NEVER, TARN_NEVER, false, now);
@@ -91,7 +94,7 @@ enum tarn_err own_new(struct tarn_ip *ip, struct iface *iface, const struct tarn
     if (err || tarn_ip_addr_is_v4(&prefix->addr))
         return err;
     struct tarn_ip_addr group = group_of(*out);
-    err = group_join(ip, iface, &group, true);
+    err = group_join(ip, iface, &group, NULL, true);
     if (err)
         own_erase(ip, *out);
     return err;
@@ -102,7 +105,7 @@ void own_remove(struct tarn_ip *ip, struct own *own, tarn_time now) {
     struct tarn_ip_addr addr = own->prefix.addr;
     if (!tarn_ip_addr_is_v4(&addr)) {
         struct tarn_ip_addr group = group_of(own);
-        (void)!group_join(ip, iface, &group, false);
+        (void)!group_join(ip, iface, &group, NULL, false);
     } else if (iface->link->ops->own_addr) {
         (void)!iface->link->ops->own_addr(iface->link, &addr, false, false, now);
     }

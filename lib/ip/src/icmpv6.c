@@ -108,7 +108,7 @@ static void error_in(struct tarn_ip *ip, uint8_t type, uint8_t code, uint32_t re
 }
 
 void icmpv6_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_meta *meta,
-                  bool fragmented, struct tarn_pkt *pkt, tarn_time now) {
+                  struct icmpv6_context context, struct tarn_pkt *pkt, tarn_time now) {
     struct tarn_span s = tarn_pkt_head(pkt);
     struct tarn_ip_upper *upper = TARN_AT(ip->uppers, TARN_IP_PROTO_ICMPV6);
     uint8_t type, code;
@@ -123,10 +123,15 @@ void icmpv6_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_
         return;
     } else if (type >= ICMPV6_RS && type <= ICMPV6_REDIRECT) {
         /* RFC 4861's checks on all of them, and RFC 6980's. From off the link comes none. */
-        if (meta->hops != 255 || code != 0 || fragmented || !iface->ipv6)
+        if (meta->hops != 255 || code != 0 || context.fragmented || !iface->ipv6)
             ip->stats.drops_icmp++;
         else
             ndp_input(ip, iface, meta, type, s, now);
+    } else if ((type >= MLD_QUERY && type <= MLD_DONE) || type == MLD_REPORT_V2) {
+        /* RFC 3810 section 6.2: nobody off the link can have sent it. */
+        ip->stats.drops_icmp += meta->hops != 1 || context.fragmented || !context.router_alert
+                                || !tarn_ip_addr_is_link_local(&meta->src) || !iface->ipv6
+                                || !mld_input(ip, iface, type, s, now);
     } else if (type < ICMPV6_ECHO) {
         if (tarn_span_u32be(&s, &rest))
             error_in(ip, type, code, rest, s, now);

@@ -67,11 +67,41 @@ struct own {
     uint8_t nonce[6];    /* of our own solicitations (RFC 7527) */
     tarn_time preferred_until, valid_until;
 };
+
+/* -- multicast groups (group.c), and what routers are told of them (member.c) -- */
+
+/* A sender that somebody named. */
+struct source {
+    struct source *next;
+    struct tarn_ip_addr addr;
+    uint32_t included, blocked; /* listeners who want it; who do not */
+    uint8_t left;               /* reports that still tell of its last change */
+    bool listed; /* in the interface's list, as far as reports have been told to say */
+    bool asked;  /* by a query that waits for its answer */
+};
 struct group {
     struct tarn_map_link link;
+    struct tarn_lru_link lru; /* of the interface's groups */
+    struct tarn_timer timer;  /* the answer to a query about it */
     struct tarn_ip_addr addr;
     struct iface *iface;
-    uint32_t joins;
+    struct source *sources;
+    uint32_t source_count;
+    uint32_t joins, excludes; /* listeners; those who hear everybody but some */
+    bool include;             /* its mode, as `listed`: with no listener it is true */
+    uint8_t left;             /* reports that still tell of its last change of mode */
+    bool changed;             /* since `include` and `listed` were set */
+    bool some;                /* the query that waits is about the asked sources only */
+    bool silent;              /* never reported */
+};
+enum member_version { MEMBER_V1, MEMBER_V2, MEMBER_V3 }; /* IGMP's; MLD has the last two */
+struct member {
+    struct iface *iface;
+    struct tarn_timer general; /* the answer to a query about all groups */
+    struct tarn_timer change;  /* the next report of what has changed */
+    tarn_time v1_until, v2_until, interval;
+    uint8_t robustness;
+    bool v4;
 };
 struct iface {
     struct tarn_link_user user;
@@ -80,6 +110,9 @@ struct iface {
     uint8_t index;
     uint16_t mtu;
     struct own *addrs;
+    struct tarn_pkt_queue loop; /* packets to ourselves, at their IP header */
+    struct tarn_lru groups;
+    struct member igmp, mld;
     /* IPv6 */
     struct tarn_timer timer; /* router solicitation */
     bool ipv6, slaac, temporary;
@@ -181,14 +214,16 @@ struct tarn_ip {
     struct iface ifaces[TARN_IP_IFACES_MAX];
     unsigned iface_count;
     struct tarn_ip_upper *uppers[256];
-    struct tarn_pool owns, groups;
+    struct tarn_pool owns, groups, sources;
     struct tarn_map own_by_addr, group_by_addr;
     struct routes routes;
     struct path_mtus path_mtus;
     struct reass reass;
     struct ndp ndp;
-    struct tarn_timers timers;           /* of datagrams */
-    struct tarn_pkt_queue loop;          /* packets to ourselves, at their IP header */
+    struct tarn_timers timers; /* of datagrams */
+    struct tarn_timers group_timers, general_timers, change_timers;
+    bool groups_changed;
+    uint32_t loop_count;                 /* packets that wait in the interfaces' */
     struct tarn_ip_forwarder *forwarder; /* NULL: a host */
     struct tarn_ip_watch *watches;
     uint32_t ids[ID_COUNTERS];
@@ -207,10 +242,6 @@ enum tarn_err addr_init(struct tarn_ip *ip);
 struct own *own_find(const struct tarn_ip *ip, const struct tarn_ip_addr *addr,
                      const struct iface *iface); /* iface NULL: of any */
 bool own_is_usable(const struct own *own);
-bool group_is_joined(const struct tarn_ip *ip, const struct tarn_ip_addr *group,
-                     const struct iface *iface);
-enum tarn_err group_join(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_addr *group,
-                         bool add);
 bool is_broadcast(const struct iface *iface, const struct tarn_ip_addr *addr);
 void addr_event(struct tarn_link_user *user, const struct tarn_ip_addr *addr,
                 enum tarn_link_addr_event event, const uint8_t mac[6], tarn_time now);
@@ -224,6 +255,64 @@ enum tarn_err own_new(struct tarn_ip *ip, struct iface *iface, const struct tarn
                       bool routed, struct own **out);
 void own_remove(struct tarn_ip *ip, struct own *own, tarn_time now);
 
+/* group.c */
+enum tarn_err group_init(struct tarn_ip *ip);
+struct group *group_find(const struct tarn_ip *ip, const struct iface *iface,
+                         const struct tarn_ip_addr *addr);
+bool group_is_joined(const struct tarn_ip *ip, const struct iface *iface,
+                     const struct tarn_ip_addr *addr);
+/* Whether it is, and somebody wants to hear that sender. */
+bool group_hears(const struct tarn_ip *ip, const struct iface *iface,
+                 const struct tarn_ip_addr *addr, const struct tarn_ip_addr *source);
+enum tarn_err group_join(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_addr *addr,
+                         const struct tarn_group_filter *filter, bool add);
+/* The group's source of that address, made where there is none; NULL: no room. */
+struct source *group_source(struct tarn_ip *ip, struct group *g, const struct tarn_ip_addr *addr);
+/* Whether the interface's list has the source, as listeners are now. */
+bool group_lists(const struct group *g, const struct source *s);
+void group_clean(struct tarn_ip *ip, struct group *g);
+
+/* member.c */
+struct member_query {
+    enum member_version version;
+    struct tarn_ip_addr group; /* any: all of them */
+    tarn_time response_max, interval;
+    uint8_t robustness;
+    uint16_t source_count;
+    struct tarn_span sources;
+};
+enum tarn_err member_init(struct tarn_ip *ip);
+void member_start(struct iface *iface);
+void member_changed(struct tarn_ip *ip, struct group *g);
+/* Reports all groups anew. */
+void member_tell_again(struct tarn_ip *ip, struct member *m, tarn_time now);
+void member_query(struct tarn_ip *ip, struct member *m, struct member_query *q, tarn_time now);
+/* Somebody else has reported the group, in an old version. */
+void member_other_report(struct tarn_ip *ip, struct member *m, const struct tarn_ip_addr *group,
+                         tarn_time now);
+void member_write_addr(struct tarn_writer *w, const struct tarn_ip_addr *addr);
+uint32_t member_code_value(uint32_t code, unsigned bits);
+void member_tick(struct tarn_ip *ip, tarn_time now);
+tarn_time member_deadline(const struct tarn_ip *ip);
+
+/* igmp.c, mld.c */
+enum igmp_type {
+    IGMP_QUERY = 0x11,
+    IGMP_REPORT_V1 = 0x12,
+    IGMP_REPORT_V2 = 0x16,
+    IGMP_LEAVE = 0x17,
+    IGMP_REPORT_V3 = 0x22,
+};
+void igmp_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_meta *meta,
+                struct tarn_pkt *pkt, tarn_time now);
+void igmp_send(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_addr *dst,
+               struct tarn_span message, tarn_time now);
+enum mld_type { MLD_QUERY = 130, MLD_REPORT_V1 = 131, MLD_DONE = 132, MLD_REPORT_V2 = 143 };
+TARN_MUST_USE bool mld_input(struct tarn_ip *ip, struct iface *iface, uint8_t type,
+                             struct tarn_span body, tarn_time now);
+void mld_send(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_addr *dst,
+              struct tarn_span message, tarn_time now);
+
 /* path.c: how a datagram would go */
 struct path {
     struct iface *iface;
@@ -235,6 +324,9 @@ enum tarn_err path_way(struct tarn_ip *ip, unsigned bound, const struct tarn_ip_
                        struct path *out); /* all but src */
 enum tarn_err path_find(struct tarn_ip *ip, unsigned bound, const struct tarn_ip_addr *src,
                         const struct tarn_ip_addr *dst, struct path *out);
+enum tarn_err path_route_by(struct tarn_ip_lower *lower, uint8_t iface,
+                            const struct tarn_ip_addr *src, const struct tarn_ip_addr *dst,
+                            struct tarn_ip_route *out);
 enum tarn_err path_route(struct tarn_ip_lower *lower, const struct tarn_ip_addr *src,
                          const struct tarn_ip_addr *dst, struct tarn_ip_route *out);
 
@@ -267,7 +359,7 @@ struct ipv4_header {
     struct tarn_ip_addr src, dst;
 };
 TARN_MUST_USE bool ipv4_parse(struct tarn_span s, struct ipv4_header *h);
-/* iface NULL: from ourselves. */
+/* meta NULL: from ourselves. */
 void ipv4_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_link_meta *meta,
                 struct tarn_pkt *pkt, tarn_time now);
 /* A fragment goes into its datagram; the whole, once there, comes back at its data, with the header
@@ -304,7 +396,8 @@ enum {
     IPV6_ROUTING = 43,
     IPV6_FRAGMENT = 44,
     IPV6_NONE = 59,
-    IPV6_OPTIONS = 60
+    IPV6_OPTIONS = 60,
+    IPV6_OPTION_ROUTER_ALERT = 5
 };
 struct ipv6_header {
     uint8_t tos, next, hops;
@@ -336,9 +429,12 @@ enum icmpv6_type {
     ICMPV6_NA = 136,
     ICMPV6_REDIRECT = 137
 };
-/* `fragmented`: the packet had a fragment header. */
+/* What the headers in front of the message had in them. */
+struct icmpv6_context {
+    bool fragmented, router_alert;
+};
 void icmpv6_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_meta *meta,
-                  bool fragmented, struct tarn_pkt *pkt, tarn_time now);
+                  struct icmpv6_context context, struct tarn_pkt *pkt, tarn_time now);
 void icmpv6_error(struct tarn_ip *ip, struct iface *iface, const struct tarn_pkt *about,
                   uint8_t type, uint8_t code, uint32_t rest, tarn_time now);
 /* Puts the checksum into a message that is complete otherwise. */
@@ -410,7 +506,11 @@ void slaac_timer(struct tarn_ip *ip, struct own *own, tarn_time now);
 void ip_unreachable(struct tarn_ip *ip, struct tarn_pkt *pkt, tarn_time now);
 void ip_deliver(struct tarn_ip *ip, struct tarn_ip_upper *upper, const struct tarn_ip_meta *meta,
                 struct tarn_pkt *pkt, tarn_time now);
-void ip_loop(struct tarn_ip *ip, struct tarn_pkt *pkt);
+void ip_loop(struct tarn_ip *ip, struct iface *iface, struct tarn_pkt *pkt);
+/* A packet without its IP header that is going to a group: what we are to hear of it ourselves, to
+ * be given its header and looped, or NULL. */
+struct tarn_pkt *ip_group_copy(struct tarn_ip *ip, const struct path *path,
+                               const struct tarn_ip_meta *meta, const struct tarn_pkt *pkt);
 /* One error message may go out now (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 (f)). */
 bool ip_icmp_allowed(struct tarn_ip *ip, tarn_time now);
 void ip_changed(struct tarn_ip *ip); /* wakes the watches */

@@ -7,6 +7,7 @@ static void defaults(struct tarn_ip_config *c) {
     l->addrs_max = l->addrs_max ? l->addrs_max : 32;
     l->routes_max = l->routes_max ? l->routes_max : 64;
     l->groups_max = l->groups_max ? l->groups_max : 64;
+    l->sources_max = l->sources_max ? l->sources_max : 64;
     l->path_mtus_max = l->path_mtus_max ? l->path_mtus_max : 256;
     l->neighbours_max = l->neighbours_max ? l->neighbours_max : 512;
     l->reass_max = l->reass_max ? l->reass_max : 64;
@@ -41,15 +42,24 @@ static void lower_reject(struct tarn_ip_lower *lower, const struct tarn_ip_meta 
 }
 
 static enum tarn_err lower_join(struct tarn_ip_lower *lower, const struct tarn_ip_addr *group,
-                                uint8_t bound, bool add) {
+                                uint8_t bound, const struct tarn_group_filter *filter, bool add) {
     struct tarn_ip *ip = TARN_CONTAINER_OF(lower, struct tarn_ip, lower);
     const struct route *r = bound ? NULL : routes_find(&ip->routes, group, 0);
     struct iface *iface = iface_at(ip, bound ? bound - 1u : r ? r->entry.iface : 0);
-    return iface ? group_join(ip, iface, group, add) : TARN_INVALID;
+    return iface ? group_join(ip, iface, group, filter, add) : TARN_INVALID;
 }
 
-static const struct tarn_ip_lower_ops lower_ops = {
-    .route = path_route, .send = lower_send, .reject = lower_reject, .join = lower_join};
+enum tarn_err tarn_ip_join(struct tarn_ip *ip, unsigned iface, const struct tarn_ip_addr *group,
+                           const struct tarn_group_filter *filter, bool add) {
+    return iface_at(ip, iface) ? group_join(ip, iface_at(ip, iface), group, filter, add)
+                               : TARN_INVALID;
+}
+
+static const struct tarn_ip_lower_ops lower_ops = {.route = path_route,
+                                                   .route_by = path_route_by,
+                                                   .send = lower_send,
+                                                   .reject = lower_reject,
+                                                   .join = lower_join};
 
 enum tarn_err tarn_ip_new(const struct tarn_ip_config *config, struct tarn_ip **out) {
     struct tarn_ip *ip = TARN_NEW(config->alloc, struct tarn_ip);
@@ -68,6 +78,10 @@ enum tarn_err tarn_ip_new(const struct tarn_ip_config *config, struct tarn_ip **
     if (config->stable_secret)
         ip->stable_key = *config->stable_secret;
     enum tarn_err err = addr_init(ip);
+    if (!err)
+        err = group_init(ip);
+    if (!err)
+        err = member_init(ip);
     if (!err)
         err = routes_init(&ip->routes, config->alloc, l->routes_max);
     if (!err)
@@ -148,7 +162,8 @@ enum tarn_err tarn_ip_add_link(struct tarn_ip *ip, struct tarn_link *link, unsig
     *iface_out = ip->iface_count++;
     /* Every host is in this group, and never says so (RFC 1112 section 7.2). */
     struct tarn_ip_addr all_hosts = TARN_IP_ADDR_V4(224, 0, 0, 1);
-    return group_join(ip, iface, &all_hosts, true);
+    member_start(iface);
+    return group_join(ip, iface, &all_hosts, NULL, true);
 }
 
 enum tarn_err ip_link_send(struct tarn_ip *ip, struct iface *iface, const struct path *path,
@@ -189,14 +204,25 @@ void ip_deliver(struct tarn_ip *ip, struct tarn_ip_upper *upper, const struct ta
 
 /* -- to ourselves -- */
 
-void ip_loop(struct tarn_ip *ip, struct tarn_pkt *pkt) {
-    if (ip->loop.count >= ip->config.limits.loop_max) {
+void ip_loop(struct tarn_ip *ip, struct iface *iface, struct tarn_pkt *pkt) {
+    if (ip->loop_count >= ip->config.limits.loop_max) {
         ip->stats.drops_loop++;
         tarn_pkt_free(pkt);
         return;
     }
     ip->stats.looped++;
-    tarn_pkt_queue_push(&ip->loop, pkt);
+    ip->loop_count++;
+    tarn_pkt_queue_push(&iface->loop, pkt);
+}
+
+struct tarn_pkt *ip_group_copy(struct tarn_ip *ip, const struct path *path,
+                               const struct tarn_ip_meta *meta, const struct tarn_pkt *pkt) {
+    if (path->kind != TARN_LINK_MULTICAST || meta->no_loop
+        || !group_is_joined(ip, path->iface, &meta->dst))
+        return NULL;
+    struct tarn_pkt *copy = tarn_pkt_copy(ip->config.pkts, pkt);
+    ip->stats.drops_memory += copy == NULL;
+    return copy;
 }
 
 /* Receivers are promised a linear packet; what is lent to us by ourselves is copied here. */
@@ -211,25 +237,31 @@ static struct tarn_pkt *linear(struct tarn_ip *ip, struct tarn_pkt *pkt) {
 
 /* What these packets bring about comes in the next tick, so two transports that answer each other
  * cannot keep the loop for themselves. */
-static void run_loop(struct tarn_ip *ip, tarn_time now) {
-    for (uint32_t n = ip->loop.count; n > 0; n--) {
-        struct tarn_pkt *pkt = linear(ip, tarn_pkt_queue_pop(&ip->loop));
+static void run_loop(struct tarn_ip *ip, struct iface *iface, tarn_time now) {
+    for (uint32_t n = iface->loop.count; n > 0; n--) {
+        struct tarn_pkt *pkt = linear(ip, tarn_pkt_queue_pop(&iface->loop));
+        ip->loop_count--;
         if (pkt && tarn_span_at(tarn_pkt_head(pkt), 0) >> 4 == 4)
-            ipv4_input(ip, NULL, NULL, pkt, now);
+            ipv4_input(ip, iface, NULL, pkt, now);
         else if (pkt)
-            ipv6_input(ip, NULL, NULL, pkt, now);
+            ipv6_input(ip, iface, NULL, pkt, now);
     }
 }
 
 void tarn_ip_tick(struct tarn_ip *ip, tarn_time now) {
     ip->now = now;
-    run_loop(ip, now);
+    for (unsigned i = 0; i < ip->iface_count; i++)
+        run_loop(ip, iface_at(ip, i), now);
     reass_tick(ip, now);
+    member_tick(ip, now);
     ndp_tick(ip, now);
 }
 
 tarn_time tarn_ip_deadline(const struct tarn_ip *ip) {
-    return ip->loop.count > 0 ? 0 : TARN_MIN(tarn_timers_next(&ip->timers), ndp_deadline(ip));
+    if (ip->loop_count > 0)
+        return 0;
+    tarn_time at = TARN_MIN(tarn_timers_next(&ip->timers), ndp_deadline(ip));
+    return TARN_MIN(at, member_deadline(ip));
 }
 
 /* -- the rest -- */

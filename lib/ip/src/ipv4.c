@@ -43,8 +43,9 @@ static bool is_martian(const struct tarn_ip *ip, const struct iface *iface,
     if (src >> 28 == 14 || src >> 28 == 15 || src >> 24 == 127 || dst >> 24 == 127
         || dst >> 24 == 0)
         return true;
-    /* 0.0.0.0 is who has no address yet, and speaks to all (DHCP). */
-    if (src >> 24 == 0 && (src != 0 || dst != UINT32_MAX))
+    /* 0.0.0.0 is who has no address yet and speaks to all (DHCP), or a switch that asks for groups
+     * in a router's place (RFC 4541 section 2.1.1). */
+    if (src >> 24 == 0 && (src != 0 || (dst != UINT32_MAX && h->proto != TARN_IP_PROTO_IGMP)))
         return true;
     return is_broadcast(iface, &h->src) || own_find(ip, &h->src, NULL) != NULL;
 }
@@ -60,7 +61,7 @@ static bool is_ours(const struct tarn_ip *ip, const struct iface *iface,
     }
     if (tarn_ip_addr_is_multicast(&h->dst)) {
         *cast = TARN_LINK_TO_GROUP;
-        return group_is_joined(ip, &h->dst, iface);
+        return group_is_joined(ip, iface, &h->dst);
     }
     *cast = TARN_LINK_TO_ALL;
     return is_broadcast(iface, &h->dst);
@@ -86,6 +87,10 @@ static void deliver(struct tarn_ip *ip, struct iface *iface, const struct ipv4_h
     struct tarn_ip_upper *upper = TARN_AT(ip->uppers, h->proto);
     if (h->proto == TARN_IP_PROTO_ICMP) {
         icmpv4_input(ip, iface, &meta, pkt, now);
+    } else if (h->proto == TARN_IP_PROTO_IGMP) {
+        igmp_input(ip, iface, &meta, pkt, now);
+    } else if (cast == TARN_LINK_TO_GROUP && !group_hears(ip, iface, &h->dst, &h->src)) {
+        drop(pkt, &ip->stats.drops_source);
     } else if (upper) {
         ip_deliver(ip, upper, &meta, pkt, now);
     } else {
@@ -98,15 +103,15 @@ static void deliver(struct tarn_ip *ip, struct iface *iface, const struct ipv4_h
 
 /* Header, checksum, lengths and options; cuts off what the link padded. False: the packet is gone.
  */
-static bool check_header(struct tarn_ip *ip, const struct iface *iface, struct tarn_pkt *pkt,
-                         struct ipv4_header *h, tarn_time now) {
+static bool check_header(struct tarn_ip *ip, const struct iface *iface, bool from_us,
+                         struct tarn_pkt *pkt, struct ipv4_header *h, tarn_time now) {
     struct tarn_span head = tarn_pkt_head(pkt);
     if (!ipv4_parse(head, h) || h->total > pkt->len) {
         drop(pkt, &ip->stats.drops_header);
         return false;
     }
     struct tarn_span header = tarn_span_first(head, h->header_bytes);
-    if (iface && tarn_csum_finish(tarn_csum_add(0, header)) != 0) {
+    if (!from_us && tarn_csum_finish(tarn_csum_add(0, header)) != 0) {
         drop(pkt, &ip->stats.drops_checksum);
         return false;
     }
@@ -114,8 +119,8 @@ static bool check_header(struct tarn_ip *ip, const struct iface *iface, struct t
     tarn_pkt_trim(pkt, h->total);
     uint8_t at;
     if (!options_are_right(header, &at)) {
-        const struct own *own = iface ? own_find(ip, &h->dst, iface) : NULL;
-        if (own && own_is_usable(own))
+        const struct own *own = own_find(ip, &h->dst, iface);
+        if (!from_us && own && own_is_usable(own))
             icmpv4_error(ip, pkt, ICMPV4_PARAMETER, 0, (uint32_t)at << 24, now);
         drop(pkt, &ip->stats.drops_options);
         return false;
@@ -152,9 +157,9 @@ void ipv4_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_link_
                 struct tarn_pkt *pkt, tarn_time now) {
     struct ipv4_header h;
     uint8_t cast = TARN_LINK_TO_US;
-    if (!check_header(ip, iface, pkt, &h, now))
+    if (!check_header(ip, iface, !meta, pkt, &h, now))
         return;
-    if (iface) {
+    if (meta) {
         if (is_martian(ip, iface, &h)) {
             drop(pkt, &ip->stats.drops_martian);
             return;
@@ -168,10 +173,8 @@ void ipv4_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_link_
             drop(pkt, &ip->stats.drops_destination);
             return;
         }
-    } else {
-        /* From ourselves: it was ours when it was sent; it may have gone since. */
-        const struct own *own = own_find(ip, &h.dst, NULL);
-        iface = own ? own->iface : iface_at(ip, 0);
+    } else if (tarn_ip_addr_is_multicast(&h.dst)) {
+        cast = TARN_LINK_TO_GROUP;
     }
     if (h.frag & (IPV4_MF | 0x1fff)) {
         pkt = ipv4_reassemble(ip, iface, &h, cast, pkt, now);

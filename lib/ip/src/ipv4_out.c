@@ -69,6 +69,11 @@ enum tarn_err ipv4_send(struct tarn_ip *ip, const struct tarn_ip_meta *asked, st
      */
     uint8_t hops = meta.hops ? meta.hops : path.kind == TARN_LINK_MULTICAST ? 1 : ip->config.hops;
     uint16_t mtu = path.local ? 65535 : pmtu_get(ip, &meta.dst, path.iface->mtu);
+    struct tarn_pkt *copy = ip_group_copy(ip, &path, &meta, pkt);
+    if (copy) {
+        write_header(copy, &meta, hops, 0, IPV4_DF);
+        ip_loop(ip, path.iface, copy);
+    }
     bool cut_below = pkt->gso_size != 0 && pkt->gso_type != TARN_GSO_NONE;
     if (!cut_below && pkt->len + IPV4_HEADER_BYTES > mtu) {
         if (meta.no_fragment)
@@ -82,7 +87,7 @@ enum tarn_err ipv4_send(struct tarn_ip *ip, const struct tarn_ip_meta *asked, st
         id = (uint16_t)fragment_id(ip, &meta, cut_below ? 1 + pkt->len / pkt->gso_size : 1);
     write_header(pkt, &meta, hops, id, meta.no_fragment ? IPV4_DF : 0);
     if (path.local) {
-        ip_loop(ip, pkt);
+        ip_loop(ip, path.iface, pkt);
         return TARN_OK;
     }
     return ip_link_send(ip, path.iface, &path, pkt, now);

@@ -35,7 +35,7 @@ static bool is_ours(const struct tarn_ip *ip, const struct iface *iface,
                     const struct tarn_link_meta *meta, const struct ipv6_header *h, uint8_t *cast) {
     if (tarn_ip_addr_is_multicast(&h->dst)) {
         *cast = TARN_LINK_TO_GROUP;
-        return group_is_joined(ip, &h->dst, iface);
+        return group_is_joined(ip, iface, &h->dst);
     }
     const struct own *own = own_find(ip, &h->dst, iface);
     *cast = TARN_LINK_TO_US;
@@ -47,7 +47,7 @@ struct chain {
     size_t at, next_at; /* the header; the byte that named it */
     uint8_t next;
     unsigned count;
-    bool fragmented;
+    bool fragmented, router_alert;
     struct tarn_span frag; /* of the fragment header, once met */
 };
 
@@ -65,9 +65,10 @@ struct problem {
 };
 
 /* Options of a hop-by-hop or destination header (RFC 8200 section 4.2): the top two bits of an
- * unknown one say what is to be done. None has a meaning for a host here. */
-static enum walk walk_options(struct tarn_span s, size_t at, struct problem *p) {
-    size_t whole = s.len;
+ * unknown one say what is to be done. Router Alert is the one that means something to a host: that
+ * the packet has not passed a router (RFC 3810 section 6.2). */
+static enum walk walk_options(struct tarn_span s, struct chain *c, struct problem *p) {
+    size_t at = c->at + 2, whole = s.len;
     uint8_t type, len;
     while (tarn_span_u8(&s, &type)) {
         size_t option_at = at + (whole - s.len) - 1;
@@ -77,6 +78,8 @@ static enum walk walk_options(struct tarn_span s, size_t at, struct problem *p) 
             *p = (struct problem){.code = 0, .pointer = (uint32_t)option_at};
             return WALK_PARAMETER;
         }
+        if (type == IPV6_OPTION_ROUTER_ALERT && c->next == IPV6_HOP_BY_HOP)
+            c->router_alert = true;
         if (type == 1 || type >> 6 == 0)
             continue;
         if (type >> 6 == 1)
@@ -105,7 +108,7 @@ static enum walk walk_one(struct tarn_span packet, struct chain *c, struct probl
             return WALK_PARAMETER;
         }
     } else {
-        enum walk w = walk_options(body, c->at + 2, p);
+        enum walk w = walk_options(body, c, p);
         if (w != WALK_UPPER)
             return w;
     }
@@ -225,8 +228,11 @@ static void deliver(struct tarn_ip *ip, struct iface *iface, const struct ipv6_h
         drop(pkt, &ip->stats.drops_header);
         return;
     }
+    struct icmpv6_context context = {c->fragmented, c->router_alert};
     if (c->next == TARN_IP_PROTO_ICMPV6)
-        icmpv6_input(ip, iface, &meta, c->fragmented, pkt, now);
+        icmpv6_input(ip, iface, &meta, context, pkt, now);
+    else if (cast == TARN_LINK_TO_GROUP && !group_hears(ip, iface, &h->dst, &h->src))
+        drop(pkt, &ip->stats.drops_source);
     else
         ip_deliver(ip, upper, &meta, pkt, now);
 }
@@ -276,7 +282,7 @@ void ipv6_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_link_
         return;
     }
     tarn_pkt_trim(pkt, IPV6_HEADER_BYTES + (size_t)h.payload);
-    if (iface) {
+    if (meta) {
         if (is_martian(ip, &h)) {
             drop(pkt, &ip->stats.drops_martian);
             return;
@@ -289,9 +295,8 @@ void ipv6_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_link_
             drop(pkt, &ip->stats.drops_destination);
             return;
         }
-    } else {
-        const struct own *own = own_find(ip, &h.dst, NULL);
-        iface = own ? own->iface : iface_at(ip, 0);
+    } else if (tarn_ip_addr_is_multicast(&h.dst)) {
+        cast = TARN_LINK_TO_GROUP;
     }
     process(ip, iface, &h, cast, pkt, now);
 }

@@ -99,6 +99,11 @@ enum tarn_err ipv6_send(struct tarn_ip *ip, const struct tarn_ip_meta *asked, st
     if (meta.hops)
         hops = meta.hops;
     uint16_t mtu = path.local ? 65535 : pmtu_get(ip, &meta.dst, path.iface->mtu6);
+    struct tarn_pkt *copy = ip_group_copy(ip, &path, &meta, pkt);
+    if (copy) {
+        write_header(copy, &meta, meta.proto, hops);
+        ip_loop(ip, path.iface, copy);
+    }
     bool cut_below = pkt->gso_size != 0 && pkt->gso_type != TARN_GSO_NONE;
     if (!cut_below && pkt->len + IPV6_HEADER_BYTES > mtu && !path.local) {
         if (meta.no_fragment)
@@ -107,7 +112,7 @@ enum tarn_err ipv6_send(struct tarn_ip *ip, const struct tarn_ip_meta *asked, st
     }
     write_header(pkt, &meta, meta.proto, hops);
     if (path.local) {
-        ip_loop(ip, pkt);
+        ip_loop(ip, path.iface, pkt);
         return TARN_OK;
     }
     return send_one(ip, &path, pkt, now);

@@ -133,11 +133,12 @@ enum tarn_err path_find(struct tarn_ip *ip, unsigned bound, const struct tarn_ip
     return out->kind == TARN_LINK_NEIGHBOUR ? TARN_NOT_FOUND : TARN_OK;
 }
 
-enum tarn_err path_route(struct tarn_ip_lower *lower, const struct tarn_ip_addr *src,
-                         const struct tarn_ip_addr *dst, struct tarn_ip_route *out) {
+enum tarn_err path_route_by(struct tarn_ip_lower *lower, uint8_t iface,
+                            const struct tarn_ip_addr *src, const struct tarn_ip_addr *dst,
+                            struct tarn_ip_route *out) {
     struct tarn_ip *ip = TARN_CONTAINER_OF(lower, struct tarn_ip, lower);
     struct path path;
-    enum tarn_err err = path_find(ip, 0, src, dst, &path);
+    enum tarn_err err = path_find(ip, iface, src, dst, &path);
     if (err)
         return err;
     bool v4 = tarn_ip_addr_is_v4(dst);
@@ -146,4 +147,9 @@ enum tarn_err path_route(struct tarn_ip_lower *lower, const struct tarn_ip_addr 
                                   .features = path.iface->link->features,
                                   .broadcast = path.kind == TARN_LINK_BROADCAST && !path.local};
     return TARN_OK;
+}
+
+enum tarn_err path_route(struct tarn_ip_lower *lower, const struct tarn_ip_addr *src,
+                         const struct tarn_ip_addr *dst, struct tarn_ip_route *out) {
+    return path_route_by(lower, 0, src, dst, out);
 }

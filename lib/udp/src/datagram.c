@@ -69,6 +69,11 @@ static enum tarn_err datagram_join(struct tarn_datagram *d, const struct tarn_ip
     return udp_join(of(d), group, iface, add);
 }
 
+static enum tarn_err datagram_listen(struct tarn_datagram *d, const struct tarn_ip_addr *group,
+                                     uint8_t iface, const struct tarn_group_filter *filter) {
+    return udp_listen(of(d), group, iface, filter);
+}
+
 static void datagram_local(const struct tarn_datagram *d, struct tarn_endpoint *out) {
     *out = TARN_CONTAINER_OF(d, const struct endpoint, datagram)->local;
 }
@@ -85,6 +90,7 @@ const struct tarn_datagram_ops udp_datagram_ops = {
     .peek = datagram_peek,
     .consume = datagram_consume,
     .join = datagram_join,
+    .listen = datagram_listen,
     .local = datagram_local,
     .close = datagram_close,
 };

@@ -100,6 +100,13 @@ enum tarn_err tarn_udp_open(struct tarn_udp *udp, const struct tarn_datagram_con
     return TARN_OK;
 }
 
+enum tarn_err udp_route(struct tarn_udp *udp, uint8_t iface, const struct tarn_ip_addr *src,
+                        const struct tarn_ip_addr *dst, struct tarn_ip_route *out) {
+    struct tarn_ip_lower *lower = udp->config.lower;
+    return iface && lower->ops->route_by ? lower->ops->route_by(lower, iface, src, dst, out)
+                                         : lower->ops->route(lower, src, dst, out);
+}
+
 /* The local address becomes the one that the route chooses, so that a datagram sent to another
  * address of this host is not taken for the remote's answer. */
 enum tarn_err udp_connect(struct endpoint *ep, const struct tarn_endpoint *remote) {
@@ -111,8 +118,7 @@ enum tarn_err udp_connect(struct endpoint *ep, const struct tarn_endpoint *remot
         to = *remote;
         if (to.port == 0 || tarn_ip_addr_is_any(&to.addr))
             return TARN_INVALID;
-        enum tarn_err err =
-            udp->config.lower->ops->route(udp->config.lower, &src, &to.addr, &route);
+        enum tarn_err err = udp_route(udp, ep->iface, &src, &to.addr, &route);
         if (err)
             return err;
         if (route.broadcast && !ep->broadcast)
@@ -129,50 +135,95 @@ enum tarn_err udp_connect(struct endpoint *ep, const struct tarn_endpoint *remot
     return TARN_OK;
 }
 
+struct tarn_group_filter udp_filter_of(const struct group *g) {
+    return (struct tarn_group_filter){
+        .include = g->include, .count = g->source_count, .sources = g->sources};
+}
+
 static enum tarn_err tell_lower(struct tarn_udp *udp, const struct group *g, bool add) {
     struct tarn_ip_lower *lower = udp->config.lower;
-    return lower->ops->join ? lower->ops->join(lower, &g->addr, g->iface, add) : TARN_OK;
+    struct tarn_group_filter filter = udp_filter_of(g);
+    return lower->ops->join ? lower->ops->join(lower, &g->addr, g->iface, &filter, add) : TARN_OK;
 }
 
-static bool find_group(struct endpoint *ep, const struct group *g, uint32_t *at) {
-    for (*at = 0; *at < ep->group_count; ++*at) {
-        const struct group *have = &TARN_AT(ep->groups, *at);
-        if (have->iface == g->iface && tarn_ip_addr_equal(&have->addr, &g->addr))
-            return true;
-    }
-    return false;
+/* Where the group stands in the endpoint's list, or would. */
+static struct group **find_group(struct endpoint *ep, const struct tarn_ip_addr *addr,
+                                 uint8_t iface) {
+    struct group **at = &ep->groups;
+    while (*at && ((*at)->iface != iface || !tarn_ip_addr_equal(&(*at)->addr, addr)))
+        at = &(*at)->next;
+    return at;
 }
 
-static enum tarn_err leave_group(struct endpoint *ep, uint32_t at) {
-    struct group g = TARN_AT(ep->groups, at);
-    TARN_AT(ep->groups, at) = TARN_AT(ep->groups, ep->group_count - 1);
+static enum tarn_err leave_group(struct endpoint *ep, struct group **at) {
+    struct group *g = *at;
+    enum tarn_err err = tell_lower(ep->udp, g, false);
+    *at = g->next;
     ep->group_count--;
-    return tell_lower(ep->udp, &g, false);
+    tarn_pool_put(&ep->udp->groups, g);
+    return err;
+}
+
+/* The new filter first: between the two, whatever both let through is still heard below. */
+static enum tarn_err change_group(struct endpoint *ep, struct group *g,
+                                  const struct group *wanted) {
+    enum tarn_err err = tell_lower(ep->udp, wanted, true);
+    if (err)
+        return err;
+    (void)!tell_lower(ep->udp, g, false);
+    struct group *next = g->next;
+    *g = *wanted;
+    g->next = next;
+    return TARN_OK;
+}
+
+static enum tarn_err join_group(struct endpoint *ep, const struct group *wanted) {
+    struct group *g =
+        ep->group_count < TARN_UDP_GROUPS_MAX ? tarn_pool_take(&ep->udp->groups) : NULL;
+    if (!g)
+        return TARN_LIMIT;
+    enum tarn_err err = tell_lower(ep->udp, wanted, true);
+    if (err) {
+        tarn_pool_put(&ep->udp->groups, g);
+        return err;
+    }
+    *g = *wanted;
+    g->next = ep->groups;
+    ep->groups = g;
+    ep->group_count++;
+    return TARN_OK;
+}
+
+enum tarn_err udp_listen(struct endpoint *ep, const struct tarn_ip_addr *addr, uint8_t iface,
+                         const struct tarn_group_filter *f) {
+    struct group wanted = {.addr = *addr,
+                           .iface = iface ? iface : ep->iface,
+                           .include = f->include,
+                           .source_count = f->count};
+    struct group **at = find_group(ep, addr, wanted.iface);
+    if (!tarn_group_filter_is_valid(f, addr))
+        return TARN_INVALID;
+    if (f->count > TARN_UDP_SOURCES_MAX)
+        return TARN_LIMIT;
+    for (uint32_t i = 0; i < f->count; i++)
+        TARN_AT(wanted.sources, i) = TARN_AT_N(f->sources, f->count, i);
+    if (tarn_group_filter_is_empty(f))
+        return *at ? leave_group(ep, at) : TARN_NOT_FOUND;
+    return *at ? change_group(ep, *at, &wanted) : join_group(ep, &wanted);
 }
 
 enum tarn_err udp_join(struct endpoint *ep, const struct tarn_ip_addr *group, uint8_t iface,
                        bool add) {
-    struct group g = {*group, iface ? iface : ep->iface};
-    uint32_t at;
-    if (!tarn_ip_addr_is_multicast(group))
-        return TARN_INVALID;
-    bool have = find_group(ep, &g, &at);
-    if (!add)
-        return have ? leave_group(ep, at) : TARN_NOT_FOUND;
-    if (have)
-        return TARN_OK;
-    if (ep->group_count == TARN_UDP_GROUPS_MAX)
-        return TARN_LIMIT;
-    enum tarn_err err = tell_lower(ep->udp, &g, true);
-    if (!err)
-        TARN_AT(ep->groups, ep->group_count++) = g;
-    return err;
+    struct tarn_group_filter f = {.include = !add};
+    const struct group *g = *find_group(ep, group, iface ? iface : ep->iface);
+    bool same = add && g && !g->include && g->source_count == 0;
+    return same ? TARN_OK : udp_listen(ep, group, iface, &f);
 }
 
 void udp_close(struct endpoint *ep) {
     struct tarn_udp *udp = ep->udp;
-    while (ep->group_count)
-        (void)!leave_group(ep, ep->group_count - 1); /* nothing to be done about a refusal */
+    while (ep->groups)
+        (void)!leave_group(ep, &ep->groups); /* nothing to be done about a refusal */
     udp_rx_clear(ep);
     tarn_task_cancel(&ep->event_task);
     tarn_task_cancel(&ep->room_task);

@@ -69,9 +69,10 @@ static struct endpoint *find(const struct tarn_udp *udp, const struct tarn_ip_me
 }
 
 static bool hears_group(const struct endpoint *ep, const struct tarn_ip_meta *meta) {
-    for (uint32_t i = 0; i < ep->group_count; i++) {
-        const struct group *g = &TARN_AT(ep->groups, i);
-        if (on_iface(g->iface, meta) && tarn_ip_addr_equal(&g->addr, &meta->dst))
+    for (const struct group *g = ep->groups; g; g = g->next) {
+        struct tarn_group_filter filter = udp_filter_of(g);
+        if (on_iface(g->iface, meta) && tarn_ip_addr_equal(&g->addr, &meta->dst)
+            && tarn_group_filter_hears(&filter, &meta->src))
             return true;
     }
     return false;

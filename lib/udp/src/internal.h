@@ -23,9 +23,14 @@ struct tx {
     struct tarn_pkt *pkt;
 };
 
+/* A multicast group that an endpoint hears. */
 struct group {
+    struct group *next;
     struct tarn_ip_addr addr;
     uint8_t iface;
+    bool include; /* the filter: tarn/multicast.h */
+    uint8_t source_count;
+    struct tarn_ip_addr sources[TARN_UDP_SOURCES_MAX];
 };
 
 struct endpoint {
@@ -44,7 +49,7 @@ struct endpoint {
     uint8_t iface;
     enum tarn_err error; /* an ICMP error to tell */
 
-    struct group groups[TARN_UDP_GROUPS_MAX];
+    struct group *groups;
     uint32_t group_count;
 
     struct rx *rx_head, *rx_tail;
@@ -54,7 +59,7 @@ struct endpoint {
 struct tarn_udp {
     struct tarn_ip_upper upper;
     struct tarn_udp_config config;
-    struct tarn_pool endpoints, rx;
+    struct tarn_pool endpoints, groups, rx;
     struct tarn_map by_port; /* the port is its own hash: our ports are no stranger's choice */
     struct tarn_tasks room;  /* endpoints that wait for the send queue */
     struct tx *tx;           /* a ring of config.tx_datagrams_max */
@@ -64,10 +69,16 @@ struct tarn_udp {
 
 /* endpoint.c */
 struct endpoint *udp_endpoint(struct tarn_udp *udp, struct tarn_handle h);
+enum tarn_err udp_route(struct tarn_udp *udp, uint8_t iface, const struct tarn_ip_addr *src,
+                        const struct tarn_ip_addr *dst, struct tarn_ip_route *out);
 bool udp_endpoint_equal(const struct tarn_endpoint *a, const struct tarn_endpoint *b);
 enum tarn_err udp_connect(struct endpoint *ep, const struct tarn_endpoint *remote);
+enum tarn_err udp_listen(struct endpoint *ep, const struct tarn_ip_addr *group, uint8_t iface,
+                         const struct tarn_group_filter *filter);
+/* To hear everybody in the group, or nobody. */
 enum tarn_err udp_join(struct endpoint *ep, const struct tarn_ip_addr *group, uint8_t iface,
                        bool add);
+struct tarn_group_filter udp_filter_of(const struct group *g);
 void udp_close(struct endpoint *ep);
 void udp_event(struct endpoint *ep, unsigned events);
 enum tarn_err udp_take_error(struct endpoint *ep);

@@ -5,7 +5,6 @@
 /* Where to, and by what way; the sum of every check that a send can fail. */
 static enum tarn_err aim(struct endpoint *ep, const struct tarn_datagram_info *info, size_t len,
                          struct tarn_endpoint *to, struct tarn_ip_meta *meta) {
-    struct tarn_ip_lower *lower = ep->udp->config.lower;
     struct tarn_ip_route route;
     bool named = info->remote.port != 0;
     if (!named && !ep->connected)
@@ -21,6 +20,7 @@ static enum tarn_err aim(struct endpoint *ep, const struct tarn_datagram_info *i
         .hops = info->hops,
         .tos = info->tos,
         .no_fragment = info->no_fragment,
+        .no_loop = info->no_loop,
         .iface = info->iface ? info->iface : ep->iface,
     };
     if (tarn_ip_addr_is_any(&to->addr))
@@ -31,7 +31,7 @@ static enum tarn_err aim(struct endpoint *ep, const struct tarn_datagram_info *i
         return TARN_INVALID;
     if (tarn_ip_addr_is_v4(&ep->bound) && !v4)
         return TARN_INVALID;
-    enum tarn_err err = lower->ops->route(lower, &meta->src, &to->addr, &route);
+    enum tarn_err err = udp_route(ep->udp, meta->iface, &meta->src, &to->addr, &route);
     if (err)
         return err;
     if (route.broadcast && !ep->broadcast)

@@ -21,6 +21,7 @@ static const struct tarn_ip_upper_ops upper_ops = {.input = upper_input, .error 
 
 static void set_defaults(struct tarn_udp_config *c) {
     c->endpoints_max = c->endpoints_max ? c->endpoints_max : 64;
+    c->groups_max = c->groups_max ? c->groups_max : 64;
     c->rx_datagrams_max = c->rx_datagrams_max ? c->rx_datagrams_max : 512;
     c->rx_endpoint_max = c->rx_endpoint_max ? c->rx_endpoint_max : 64;
     c->rx_endpoint_bytes = c->rx_endpoint_bytes ? c->rx_endpoint_bytes : 256u << 10;
@@ -42,6 +43,8 @@ enum tarn_err tarn_udp_new(const struct tarn_udp_config *config, struct tarn_udp
     tarn_tasks_init(&udp->room);
     if ((err = tarn_pool_init(&udp->endpoints, c->alloc, sizeof(struct endpoint),
                               _Alignof(struct endpoint), c->endpoints_max))
+        || (err = tarn_pool_init(&udp->groups, c->alloc, sizeof(struct group),
+                                 _Alignof(struct group), c->groups_max))
         || (err = tarn_pool_init(&udp->rx, c->alloc, sizeof(struct rx), _Alignof(struct rx),
                                  c->rx_datagrams_max))
         || (err = tarn_map_init(&udp->by_port, c->alloc, c->endpoints_max)))
@@ -71,6 +74,13 @@ enum tarn_err tarn_udp_join(struct tarn_udp *udp, struct tarn_handle endpoint,
                             const struct tarn_ip_addr *group, uint8_t iface, bool add) {
     struct endpoint *ep = udp_endpoint(udp, endpoint);
     return ep ? udp_join(ep, group, iface, add) : TARN_INVALID;
+}
+
+enum tarn_err tarn_udp_listen(struct tarn_udp *udp, struct tarn_handle endpoint,
+                              const struct tarn_ip_addr *group, uint8_t iface,
+                              const struct tarn_group_filter *filter) {
+    struct endpoint *ep = udp_endpoint(udp, endpoint);
+    return ep ? udp_listen(ep, group, iface, filter) : TARN_INVALID;
 }
 
 enum tarn_err tarn_udp_local(struct tarn_udp *udp, struct tarn_handle endpoint,

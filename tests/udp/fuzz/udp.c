@@ -55,7 +55,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
         struct tarn_ip_meta ours = {.src = addr_of(how), .dst = addr_of(how >> 4)};
         struct tarn_datagram *d;
         now += (tarn_time)how * 1000000;
-        switch (op % 10) {
+        struct tarn_ip_addr sources[] = {addr_of(len), addr_of(len >> 4)};
+        struct tarn_group_filter filter = {how & 1, op % 3, sources};
+        switch (op % 11) {
         case 0: input(b, how, data, now); break;
         case 1: tarn_udp_error(b->udp, &ours, (enum tarn_ip_error)(len % 6), data); break;
         case 2:
@@ -72,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
         case 6: read_some(b, *at); break;
         case 7: tarn_udp_tick(b->udp, now); break;
         case 8: (void)!tarn_udp_join(b->udp, *at, &group, how >> 6, len & 1); break;
+        case 9: (void)!tarn_udp_listen(b->udp, *at, &group, how >> 6, &filter); break;
         default: tarn_tasks_run(&b->tasks); break;
         }
         bench_drop_sent(b);
@@ -80,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
         (void)!tarn_udp_close(b->udp, h[i]);
     tarn_udp_tick(b->udp, now);
     bench_drop_sent(b);
-    if (bench_live_pkts(b) != 0)
+    if (bench_live_pkts(b) != 0 || b->joined != b->left)
         abort();
     bench_free(b);
     return 0;

@@ -13,6 +13,7 @@
 
 #include <tarn/err.h>
 #include <tarn/ip_addr.h>
+#include <tarn/multicast.h>
 #include <tarn/pkt.h>
 
 enum tarn_datagram_events {
@@ -27,8 +28,9 @@ struct tarn_datagram_info {
     struct tarn_endpoint remote;
     struct tarn_endpoint local; /* received: what it was sent to; sending: only addr, any: chosen */
     uint8_t iface;     /* received: where it came in; sending: 0, or 1 + an interface's index */
-    uint8_t hops, tos; /* hop limit (0: default); DSCP and ECN */
+    uint8_t hops, tos; /* hop limit (0: default, 1 to a group); DSCP and ECN */
     bool no_fragment;  /* sending: TARN_LIMIT where it does not fit the path */
+    bool no_loop;      /* sending to a group: this host, though it listens, does not hear it */
     uint16_t gso_size; /* sending: cut the data into datagrams of this size; 0: one datagram */
 };
 
@@ -61,6 +63,11 @@ struct tarn_datagram_ops {
      * TARN_LIMIT: no room for another group. */
     enum tarn_err (*join)(struct tarn_datagram *d, const struct tarn_ip_addr *group, uint8_t iface,
                           bool add);
+    /* Hears the group from now on as `filter` says, instead of whatever was said before: RFC 3376
+     * section 2. A filter that hears nobody leaves it. TARN_LIMIT: no room for the group, or more
+     * sources than an implementation keeps. Optional (NULL: joins hear everybody). */
+    enum tarn_err (*listen)(struct tarn_datagram *d, const struct tarn_ip_addr *group,
+                            uint8_t iface, const struct tarn_group_filter *filter);
     /* The address and port that it is bound to. */
     void (*local)(const struct tarn_datagram *d, struct tarn_endpoint *out);
     void (*close)(struct tarn_datagram *d);
@@ -112,6 +119,11 @@ static inline TARN_MUST_USE enum tarn_err tarn_datagram_join(struct tarn_datagra
                                                              const struct tarn_ip_addr *group,
                                                              uint8_t iface, bool add) {
     return d->ops->join ? d->ops->join(d, group, iface, add) : TARN_UNSUPPORTED;
+}
+static inline TARN_MUST_USE enum tarn_err
+tarn_datagram_listen(struct tarn_datagram *d, const struct tarn_ip_addr *group, uint8_t iface,
+                     const struct tarn_group_filter *filter) {
+    return d->ops->listen ? d->ops->listen(d, group, iface, filter) : TARN_UNSUPPORTED;
 }
 static inline void tarn_datagram_local(const struct tarn_datagram *d, struct tarn_endpoint *out) {
     d->ops->local(d, out);

@@ -9,11 +9,13 @@
 
 #include <tarn/err.h>
 #include <tarn/ip_addr.h>
+#include <tarn/multicast.h>
 #include <tarn/pkt.h>
 #include <tarn/time.h>
 
 enum {
     TARN_IP_PROTO_ICMP = 1,
+    TARN_IP_PROTO_IGMP = 2,
     TARN_IP_PROTO_TCP = 6,
     TARN_IP_PROTO_UDP = 17,
     TARN_IP_PROTO_ICMPV6 = 58
@@ -23,9 +25,10 @@ enum {
 struct tarn_ip_meta {
     struct tarn_ip_addr src, dst; /* of one family. src may be "any" in send: the route chooses */
     uint8_t proto;
-    uint8_t hops;     /* TTL or hop limit; 0 in send: the default */
+    uint8_t hops;     /* TTL or hop limit; 0 in send: the default, which is 1 to a group */
     uint8_t tos;      /* DSCP and ECN */
     bool no_fragment; /* DF; in send: never fragment, answer TARN_LIMIT where it does not fit */
+    bool no_loop;     /* send, to a group: we ourselves do not hear it, though we have joined */
     uint8_t cast;     /* input only: enum tarn_link_cast (0: unicast to us) */
     uint8_t iface;    /* input: where it came in; send: 0, or 1 + an interface's index to bind to */
     uint16_t header_len; /* input: how much of the IP header lies in the head just in front of the
@@ -44,6 +47,10 @@ struct tarn_ip_lower_ops {
     /* How a datagram from `src` (or any) to `dst` would go. TARN_NOT_FOUND: it would not. */
     enum tarn_err (*route)(struct tarn_ip_lower *lower, const struct tarn_ip_addr *src,
                            const struct tarn_ip_addr *dst, struct tarn_ip_route *out);
+    /* The same by one interface, as in send. Optional (NULL: there is but one). */
+    enum tarn_err (*route_by)(struct tarn_ip_lower *lower, uint8_t iface,
+                              const struct tarn_ip_addr *src, const struct tarn_ip_addr *dst,
+                              struct tarn_ip_route *out);
     /* Takes the packet in every case; it starts at the transport's header. Where meta->src is any
      * and the interface has no address yet, 255.255.255.255 is sent to from 0.0.0.0 (DHCP). */
     enum tarn_err (*send)(struct tarn_ip_lower *lower, const struct tarn_ip_meta *meta,
@@ -54,11 +61,14 @@ struct tarn_ip_lower_ops {
      * Optional (NULL: the transport frees it). */
     void (*reject)(struct tarn_ip_lower *lower, const struct tarn_ip_meta *meta,
                    struct tarn_pkt *pkt, tarn_time now);
-    /* Starts or stops hearing a multicast group; reports go out at the next tick below. Calls are
-     * counted: as many stops as starts end it. `iface` as in send. TARN_LIMIT: no room for another.
-     * Optional (NULL: groups are somebody else's matter). */
+    /* One listener more (or less) of a multicast group, who hears what `filter` lets through (NULL:
+     * everybody). Listeners are counted and their filters merged: each leaves as it came, and what
+     * is heard below may be more than one of them wants. Reports go out at the next tick below;
+     * to change a filter, join with the new one and then leave with the old one. `iface` as in
+     * send. TARN_LIMIT: no room; TARN_INVALID: no group, or no filter; TARN_NOT_FOUND: none joined
+     * like that. Optional (NULL: groups are somebody else's matter). */
     enum tarn_err (*join)(struct tarn_ip_lower *lower, const struct tarn_ip_addr *group,
-                          uint8_t iface, bool add);
+                          uint8_t iface, const struct tarn_group_filter *filter, bool add);
 };
 struct tarn_ip_lower {
     const struct tarn_ip_lower_ops *ops;

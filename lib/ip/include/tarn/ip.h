@@ -19,8 +19,9 @@
  * (RFC 5722, in both families), an address is only spoken to through its own interface (RFC 1122
  * section 3.3.4.2, the strong model), martian addresses are dropped.
  *
- * Source: RFC 791, 792, 815, 1122, 1191, 6864 (IPv4); RFC 8200, 4443, 8201 (IPv6); RFC 4861, 4862,
- * 6980, 7217, 7527, 8981 (neighbours and addresses); RFC 6724 (source selection).
+ * Source: RFC 791, 792, 815, 1122, 1191, 6864 (IPv4); RFC 3376, 3810, 3590 (groups); RFC 8200,
+ * 4443, 8201 (IPv6); RFC 4861, 4862, 6980, 7217, 7527, 8981 (neighbours and addresses); RFC 6724
+ * (source selection).
  */
 #ifndef TARN_IP_H
 #define TARN_IP_H
@@ -39,6 +40,7 @@ struct tarn_ip_limits {
     uint32_t routes_max;           /* those of own prefixes included [64] */
     uint32_t groups_max;           /* multicast groups joined, one for each IPv6 address too [64] */
     uint32_t neighbours_max;       /* IPv6 neighbours remembered (IPv4's are the link's) [512] */
+    uint32_t sources_max;          /* senders named by the filters of all groups [64] */
     uint32_t path_mtus_max;        /* destinations with a path MTU of their own [256] */
     uint32_t reass_max;            /* datagrams being put together [64] */
     uint32_t reass_pieces_max;     /* fragments kept of one datagram [64] */
@@ -134,6 +136,15 @@ struct tarn_ip_watch {
 };
 void tarn_ip_watch_add(struct tarn_ip *ip, struct tarn_ip_watch *watch);
 
+/* -- multicast groups ---------------------------------------------------------------------------
+ */
+
+/* As tarn_ip_lower's join, on one interface. IGMPv3 and MLDv2 are spoken, or what the querier there
+ * speaks. TARN_INVALID also: an IPv6 group where IPv6 has not been started. */
+TARN_MUST_USE enum tarn_err tarn_ip_join(struct tarn_ip *ip, unsigned iface,
+                                         const struct tarn_ip_addr *group,
+                                         const struct tarn_group_filter *filter, bool add);
+
 /* -- routes -------------------------------------------------------------------------------------
  */
 
@@ -188,8 +199,11 @@ struct tarn_ip_stats {
     uint64_t drops_protocol;    /* nobody speaks it */
     uint64_t drops_icmp;        /* an error about nothing of ours, or a type we do not speak */
     uint64_t drops_icmp_rate;   /* errors not sent */
-    uint64_t drops_overlap;     /* datagrams ended by overlapping fragments */
-    uint64_t drops_fragment;    /* fragments that no datagram can have */
+    uint64_t drops_igmp;        /* malformed, or not from the link */
+    uint64_t drops_source;      /* to a group, from a sender whom nobody wants to hear */
+    uint64_t group_queries_in, group_reports_out;
+    uint64_t drops_overlap;  /* datagrams ended by overlapping fragments */
+    uint64_t drops_fragment; /* fragments that no datagram can have */
     uint64_t drops_reass_limit, drops_reass_timeout;
     uint64_t drops_no_route, drops_no_source, drops_too_big, drops_memory, drops_loop;
     uint64_t drops_link;       /* refused below: full, or the neighbour is known not to answer */

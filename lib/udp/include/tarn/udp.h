@@ -25,8 +25,10 @@
 #include <tarn/ip_lower.h>
 #include <tarn/task.h>
 
-/* An endpoint's multicast groups; the endpoints that share one port; the pieces of one GSO send. */
+/* An endpoint's multicast groups, and the senders that one of its filters may name; the endpoints
+ * that share one port; the pieces of one GSO send. */
 #define TARN_UDP_GROUPS_MAX 8
+#define TARN_UDP_SOURCES_MAX 16
 #define TARN_UDP_PORT_SHARERS_MAX 32
 #define TARN_UDP_GSO_PIECES_MAX 64
 
@@ -37,6 +39,7 @@ struct tarn_udp_config {
     struct tarn_pkt_pool *pkts;  /* for what is sent, and for copies to several receivers */
     struct tarn_ip_lower *lower; /* outlives the tarn_udp */
     uint32_t endpoints_max;      /* 0: 64 */
+    uint32_t groups_max;         /* multicast groups joined by all of them together; 0: 64 */
     uint32_t rx_datagrams_max;   /* queued for all endpoints together; 0: 512 */
     uint32_t rx_endpoint_max;    /* queued for one; 0: 64 */
     uint32_t rx_endpoint_bytes;  /* packet memory queued for one, by truesize; 0: 256 KiB */
@@ -94,6 +97,9 @@ TARN_MUST_USE enum tarn_err tarn_udp_connect(struct tarn_udp *udp, struct tarn_h
 TARN_MUST_USE enum tarn_err tarn_udp_join(struct tarn_udp *udp, struct tarn_handle endpoint,
                                           const struct tarn_ip_addr *group, uint8_t iface,
                                           bool add);
+TARN_MUST_USE enum tarn_err tarn_udp_listen(struct tarn_udp *udp, struct tarn_handle endpoint,
+                                            const struct tarn_ip_addr *group, uint8_t iface,
+                                            const struct tarn_group_filter *filter);
 TARN_MUST_USE enum tarn_err tarn_udp_local(struct tarn_udp *udp, struct tarn_handle endpoint,
                                            struct tarn_endpoint *out);
 /* Frees what is queued; sends that wait still go out. */
