@@ -12,9 +12,14 @@ TARN_KEY_STR(
     "\"dhcp\": whatever a server gives");
 TARN_KEY_ADDR(ipv4_gateway,
               "IPv4 address of the router; without it, the own network is all there is");
-TARN_KEY_PREFIX(ipv6, "IPv6 address of the network device, with the length of its network");
+TARN_KEY_STR(
+    ipv6, NULL,
+    "IPv6 address of the network device with the length of its network, or \"dhcp\": one from a "
+    "server, with the routers that advertise themselves");
 TARN_KEY_ADDR(ipv6_gateway, "IPv6 address of the router");
-TARN_KEY_BOOL(ipv6_auto, "get IPv6 addresses and routers from router advertisements");
+TARN_KEY_BOOL(ipv6_auto,
+              "get IPv6 addresses and routers from router advertisements, and by DHCPv6 what they "
+              "say comes by it");
 
 /* How long a program waits for its first address before it goes on without one. */
 #define LEASE_WAIT TARN_SEC(30)
@@ -77,14 +82,18 @@ static void divide(struct tarn_stack_config *config) {
 /* What is wrong with the keys for IPv6, or NULL. A router's link-local address is in no network
  * that could be given here. */
 static const char *read_ipv6(struct tarn_env *env, struct tarn_stack_config *config, bool *given) {
+    struct tarn_span address = tarn_key_str(env, &ipv6);
     config->ipv6_auto = tarn_key_bool(env, &ipv6_auto);
-    *given = tarn_key_prefix(env, &ipv6, &config->ipv6);
-    if (*given && tarn_ip_addr_is_v4(&config->ipv6.addr))
-        return "--ipv6 takes an IPv6 address: --ipv6=2001:db8::2/64";
+    config->ipv6_dhcp = tarn_span_equal(address, TARN_SPAN_LIT("dhcp"));
+    *given = address.len > 0 && !config->ipv6_dhcp;
+    if (*given
+        && (!tarn_ip_prefix_parse(address, &config->ipv6)
+            || tarn_ip_addr_is_v4(&config->ipv6.addr)))
+        return "--ipv6 takes an IPv6 address, or dhcp: --ipv6=2001:db8::2/64";
     if (tarn_key_addr(env, &ipv6_gateway, &config->ipv6_gateway)
         && (tarn_ip_addr_is_v4(&config->ipv6_gateway) || !*given))
-        return "--ipv6-gateway takes an IPv6 address, and needs --ipv6";
-    *given |= config->ipv6_auto;
+        return "--ipv6-gateway takes an IPv6 address, and needs one as --ipv6";
+    *given |= config->ipv6_auto || config->ipv6_dhcp;
     return NULL;
 }
 
@@ -141,29 +150,38 @@ static void wake(struct tarn_task *task) {
         d->waiter->ops->wake(d->waiter);
 }
 
-/* A program's first connection is not to fail for want of an address. Later changes of the lease
- * are between the stack and the server. */
-static void wait_for_lease(struct tarn_env *env, const char *name, struct direct *d) {
-    tarn_time end = tarn_time_after(tarn_now(env), LEASE_WAIT);
-    const struct tarn_dhcp_lease *lease;
-    d->watch.task.run = wake;
-    tarn_ip_watch_add(tarn_stack_ip(d->stack), &d->watch);
-    d->waiter = tarn_env_waiter(env);
-    while (!(lease = tarn_stack_lease(d->stack)) && tarn_now(env) < end)
-        (void)!d->waiter->ops->wait(d->waiter, end);
-    d->waiter = NULL;
-    if (!lease) {
-        say(env, name, "no DHCP server has answered yet; going on without an address");
-        return;
-    }
+static bool has_lease(const struct direct *d, bool v6) {
+    return v6 ? tarn_stack_lease6(d->stack) != NULL : tarn_stack_lease(d->stack) != NULL;
+}
+
+static void say_address(struct tarn_env *env, const char *name, const struct direct *d, bool v6) {
     char text[80];
     struct tarn_writer w = TARN_WRITER_ARRAY(text);
-    tarn_writer_ip_addr(&w, &lease->addr.addr);
-    tarn_writer_u8(&w, '/');
-    tarn_writer_dec(&w, lease->addr.bits);
-    tarn_writer_str(&w, " by DHCP");
+    const struct tarn_dhcp_lease *lease = tarn_stack_lease(d->stack);
+    if (v6) {
+        tarn_writer_ip_addr(&w, &tarn_stack_lease6(d->stack)->addr);
+    } else {
+        tarn_writer_ip_addr(&w, &lease->addr.addr);
+        tarn_writer_u8(&w, '/');
+        tarn_writer_dec(&w, lease->addr.bits);
+    }
+    tarn_writer_str(&w, v6 ? " by DHCPv6" : " by DHCP");
     tarn_writer_u8(&w, 0);
     say(env, name, text);
+}
+
+/* A program's first connection is not to fail for want of an address. Later changes of the lease
+ * are between the stack and the server. */
+static void wait_for_lease(struct tarn_env *env, const char *name, struct direct *d, bool v6) {
+    tarn_time end = tarn_time_after(tarn_now(env), LEASE_WAIT);
+    d->waiter = tarn_env_waiter(env);
+    while (!has_lease(d, v6) && tarn_now(env) < end)
+        (void)!d->waiter->ops->wait(d->waiter, end);
+    d->waiter = NULL;
+    if (has_lease(d, v6))
+        say_address(env, name, d, v6);
+    else
+        say(env, name, "no DHCP server has answered yet; going on without an address");
 }
 
 enum tarn_err tarn_env_net(struct tarn_env *env, const struct tarn_device *device,
@@ -178,8 +196,12 @@ enum tarn_err tarn_env_net(struct tarn_env *env, const struct tarn_device *devic
     d->poller = (struct tarn_poller){
         .poll = direct_poll, .flush = direct_flush, .deadline = direct_deadline};
     tarn_env_add_poller(env, &d->poller);
+    d->watch.task.run = wake;
+    tarn_ip_watch_add(tarn_stack_ip(d->stack), &d->watch);
     if (tarn_span_equal(tarn_key_str(env, &ipv4), TARN_SPAN_LIT("dhcp")))
-        wait_for_lease(env, device->name, d);
+        wait_for_lease(env, device->name, d, false);
+    if (tarn_span_equal(tarn_key_str(env, &ipv6), TARN_SPAN_LIT("dhcp")))
+        wait_for_lease(env, device->name, d, true);
     *out = tarn_stack_net(d->stack);
     return TARN_OK;
 }

@@ -238,7 +238,8 @@ Test(dad, rfc4862_5_4_3_somebody_who_asks_or_answers_makes_it_duplicate) {
 Test(dad, rfc7527_4_2_our_own_question_come_back_is_no_duplicate) {
     set_up();
     add_probed("2001:db8::77");
-    const uint8_t *p = sent(&w, 0, 0);
+    const uint8_t *p = sent(&w, 0, 1); /* behind the report of its group */
+    cr_assert_eq(icmp6_type(p), 135);
     struct tarn_link_meta meta = {.cast = TARN_LINK_TO_GROUP};
     tarn_ip_input(w.ip, 0, &meta, raw(&w, p, 40u + get16(p + 4)), w.now);
     tick(&w, TARN_SEC(1));
@@ -467,5 +468,48 @@ Test(slaac, rfc4861_6_3_4_parameters_of_the_link_are_taken_within_reason) {
     in_ra("fe80::99", 0, 1800, options, 40);
     cr_assert_eq(lower->ops->route(lower, &any, &far, &r), TARN_OK);
     cr_assert_eq(r.mtu, 1400, "less than 1280 is not followed");
+    tear_down();
+}
+
+Test(slaac, rfc8106_5_resolvers_and_search_domains_are_kept_for_their_lifetimes) {
+    set_up_slaac(0);
+    for (int i = 0; i < 3; i++)
+        tick(&w, TARN_SEC(1));
+    uint8_t options[24 + 40] = {25, 3, 0, 0, 0, 0, 0, 60, 0x20, 1, 0xd, 0xb8, [23] = 0x53};
+    static const uint8_t dnssl[40] = "\x1f\5\0\0\0\0\0\x1e\7example\3org\0\3lan\0\2a!\3org\0";
+    memcpy(options + 24, dnssl, 40);
+    struct tarn_ip_dns dns;
+    in_ra("fe80::99", 0, 1800, options, sizeof options);
+    in_ra("fe80::98", 0, 1800, options, sizeof options);
+    tarn_ip_dns(w.ip, 0, &dns);
+    cr_assert_eq(dns.server_count, 1);
+    cr_assert(is_addr(dns.servers[0].bytes, "2001:db8::53"));
+    cr_assert_str_eq(dns.search, "example.org lan");
+    tick(&w, TARN_SEC(30));
+    tarn_ip_dns(w.ip, 0, &dns);
+    cr_assert_str_eq(dns.search, "");
+    cr_assert_eq(dns.server_count, 1);
+    for (uint8_t i = 0; i < 10; i++) {
+        options[23] = i;
+        in_ra("fe80::99", 0, 1800, options, 24);
+    }
+    tarn_ip_dns(w.ip, 0, &dns);
+    cr_assert_eq(dns.server_count, TARN_IP_DNS_MAX);
+    options[7] = 0; /* a lifetime of zero takes it back */
+    options[23] = 0x53;
+    in_ra("fe80::99", 0, 1800, options, 24);
+    tarn_ip_dns(w.ip, 0, &dns);
+    cr_assert_eq(dns.server_count, TARN_IP_DNS_MAX - 1);
+    /* Names that run out of their option, or into a pointer. */
+    options[24 + 7] = 200;
+    options[24 + 8] = 60;
+    in_ra("fe80::99", 0, 1800, options, sizeof options);
+    options[24 + 8] = 0xc0;
+    in_ra("fe80::99", 0, 1800, options, sizeof options);
+    tarn_ip_dns(w.ip, 0, &dns);
+    cr_assert_str_eq(dns.search, "");
+    tick(&w, TARN_SEC(61));
+    tarn_ip_dns(w.ip, 0, &dns);
+    cr_assert_eq(dns.server_count, 0);
     tear_down();
 }

@@ -103,6 +103,22 @@ struct member {
     uint8_t robustness;
     bool v4;
 };
+
+/* -- what routers say about names (ra_dns.c) -- */
+
+#define RA_NAME_BYTES 128 /* of a domain as text, its NUL included */
+struct ra_dns {
+    struct tarn_timer timer; /* when one of them goes */
+    struct ra_server {
+        struct tarn_ip_addr addr;
+        tarn_time until; /* 0: none */
+    } servers[TARN_IP_DNS_MAX];
+    struct ra_domain {
+        char name[RA_NAME_BYTES];
+        tarn_time until;
+    } domains[TARN_IP_DNS_MAX];
+};
+
 struct iface {
     struct tarn_link_user user;
     struct tarn_ip *ip;
@@ -119,6 +135,7 @@ struct iface {
     uint8_t solicits_left, hops, ra_flags;
     uint16_t mtu6;
     tarn_time reachable, retrans;
+    struct ra_dns dns;
 };
 
 /* -- IPv6 neighbours (ndp.c), routers and prefixes (ra.c) -- */
@@ -152,7 +169,7 @@ struct advertised {
 struct ndp {
     struct tarn_pool neighs;
     struct tarn_map by_addr;
-    struct tarn_timers timers, own_timers, iface_timers, advertised_timers;
+    struct tarn_timers timers, own_timers, iface_timers, advertised_timers, dns_timers;
     struct tarn_trust trust; /* who goes first */
     struct neigh *last;
     struct advertised advertised[ADVERTISED_MAX];
@@ -482,6 +499,11 @@ struct ndp_options {
     uint32_t mtu;                 /* 0: none */
     struct tarn_span prefixes[8]; /* bodies of prefix information options */
     unsigned prefix_count;
+    struct {
+        struct tarn_span body;
+        bool is_domains; /* DNSSL; otherwise RDNSS */
+    } dns[4];
+    unsigned dns_count;
 };
 TARN_MUST_USE bool ndp_options_parse(struct tarn_span s, struct ndp_options *out);
 
@@ -494,6 +516,11 @@ void dad_timer(struct tarn_ip *ip, struct own *own, tarn_time now);
 void ra_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_addr *router,
               struct tarn_span body, tarn_time now);
 void ra_expire(struct tarn_ip *ip, struct advertised *a);
+/* ra_dns.c */
+void ra_dns_input(struct tarn_ip *ip, struct iface *iface, const struct ndp_options *options,
+                  tarn_time now);
+void ra_dns_expire(struct tarn_ip *ip, struct ra_dns *d, tarn_time now);
+
 /* slaac.c */
 void slaac_prefix(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_prefix *prefix,
                   tarn_time preferred, tarn_time valid, tarn_time now);

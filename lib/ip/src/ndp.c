@@ -28,6 +28,8 @@ enum tarn_err ndp_init(struct tarn_ip *ip) {
         err = tarn_timers_init(&n->iface_timers, alloc, TARN_IP_IFACES_MAX);
     if (!err)
         err = tarn_timers_init(&n->advertised_timers, alloc, ADVERTISED_MAX);
+    if (!err)
+        err = tarn_timers_init(&n->dns_timers, alloc, TARN_IP_IFACES_MAX);
     return err;
 }
 
@@ -301,6 +303,8 @@ void ndp_tick(struct tarn_ip *ip, tarn_time now) {
         dad_timer(ip, TARN_CONTAINER_OF(t, struct own, timer), now);
     while ((t = tarn_timers_pop(&n->advertised_timers, now)))
         ra_expire(ip, TARN_CONTAINER_OF(t, struct advertised, timer));
+    while ((t = tarn_timers_pop(&n->dns_timers, now)))
+        ra_dns_expire(ip, TARN_CONTAINER_OF(t, struct ra_dns, timer), now);
     while ((t = tarn_timers_pop(&n->iface_timers, now)))
         ndp_solicit_routers(ip, TARN_CONTAINER_OF(t, struct iface, timer), now);
 }
@@ -310,5 +314,6 @@ tarn_time ndp_deadline(const struct tarn_ip *ip) {
     tarn_time at = tarn_timers_next(&n->timers);
     at = TARN_MIN(at, tarn_timers_next(&n->own_timers));
     at = TARN_MIN(at, tarn_timers_next(&n->advertised_timers));
+    at = TARN_MIN(at, tarn_timers_next(&n->dns_timers));
     return TARN_MIN(at, tarn_timers_next(&n->iface_timers));
 }

@@ -2,7 +2,15 @@
 /* The messages of neighbour discovery (RFC 4861 section 4): read strictly, written plainly. */
 #include "internal.h"
 
-enum { OPT_SOURCE = 1, OPT_TARGET = 2, OPT_PREFIX = 3, OPT_MTU = 5, OPT_NONCE = 14 };
+enum {
+    OPT_SOURCE = 1,
+    OPT_TARGET = 2,
+    OPT_PREFIX = 3,
+    OPT_MTU = 5,
+    OPT_NONCE = 14,
+    OPT_RDNSS = 25,
+    OPT_DNSSL = 31
+};
 enum { NA_ROUTER = 0x80, NA_SOLICITED = 0x40, NA_OVERRIDE = 0x20 };
 #define SOLICITS_MAX 3
 #define SOLICIT_INTERVAL TARN_SEC(4)
@@ -31,6 +39,14 @@ bool ndp_options_parse(struct tarn_span s, struct ndp_options *out) {
             if (out->prefix_count < TARN_COUNT_OF(out->prefixes)) {
                 TARN_AT(out->prefixes, out->prefix_count) = body;
                 out->prefix_count++;
+            }
+            break;
+        case OPT_RDNSS:
+        case OPT_DNSSL:
+            if (out->dns_count < TARN_COUNT_OF(out->dns)) {
+                TARN_AT(out->dns, out->dns_count).body = body;
+                TARN_AT(out->dns, out->dns_count).is_domains = type == OPT_DNSSL;
+                out->dns_count++;
             }
             break;
         case OPT_MTU:

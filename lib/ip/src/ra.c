@@ -67,8 +67,10 @@ static void take_prefix(struct tarn_ip *ip, struct iface *iface, struct tarn_spa
         slaac_prefix(ip, iface, &prefix, lifetime(preferred), lifetime(valid), now);
 }
 
-static void take_parameters(struct iface *iface, uint8_t hops, uint8_t flags, uint32_t reachable,
-                            uint32_t retrans, uint32_t mtu) {
+static void take_parameters(struct tarn_ip *ip, struct iface *iface, uint8_t hops, uint8_t flags,
+                            uint32_t reachable, uint32_t retrans, uint32_t mtu) {
+    if (iface->ra_flags != flags)
+        ip_changed(ip);
     iface->ra_flags = flags;
     if (hops != 0)
         iface->hops = hops;
@@ -98,7 +100,7 @@ void ra_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_addr
         return;
     iface->solicits_left = 0;
     tarn_timer_clear(&ip->ndp.iface_timers, &iface->timer);
-    take_parameters(iface, hops, flags, reachable, retrans, options.mtu);
+    take_parameters(ip, iface, hops, flags, reachable, retrans, options.mtu);
     if (options.has_source && !(TARN_AT(options.source, 0) & 1))
         ndp_learn(ip, iface, router, options.source, true, now);
     /* RFC 4191 section 2.1: high, medium and low; what is reserved is medium. */
@@ -108,6 +110,7 @@ void ra_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_addr
     advertise(ip, &def, TARN_SEC(life), now);
     for (unsigned i = 0; i < options.prefix_count; i++)
         take_prefix(ip, iface, TARN_AT(options.prefixes, i), now);
+    ra_dns_input(ip, iface, &options, now);
 }
 
 unsigned tarn_ip_ra_flags(const struct tarn_ip *ip, unsigned iface) {

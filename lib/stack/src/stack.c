@@ -55,7 +55,8 @@ static enum tarn_err make_ip(struct tarn_stack *stack, const struct tarn_stack_c
 static enum tarn_err start_ipv6(struct tarn_stack *stack, const struct tarn_stack_config *config,
                                 tarn_time now) {
     unsigned flags = TARN_IP_IPV6_SLAAC | (config->ipv6_temporary ? TARN_IP_IPV6_TEMPORARY : 0u);
-    return config->ipv6_auto ? tarn_ip_ipv6_start(stack->ip, 0, flags, now) : TARN_OK;
+    bool wanted = config->ipv6_auto || config->ipv6_dhcp;
+    return wanted ? tarn_ip_ipv6_start(stack->ip, 0, flags, now) : TARN_OK;
 }
 
 static enum tarn_err make_tcp(struct tarn_stack *stack, const struct tarn_stack_config *config) {
@@ -127,6 +128,8 @@ enum tarn_err tarn_stack_new(const struct tarn_stack_config *config, tarn_time n
         err = add_address(stack, &config->ipv6, &config->ipv6_gateway, now);
     if (!err && config->ipv4_dhcp)
         err = stack_dhcp_new(stack, config, now);
+    if (!err && (config->ipv6_dhcp || config->ipv6_auto))
+        err = stack_dhcp6_new(stack, config);
     if (!err)
         *out = stack;
     return err;
@@ -141,6 +144,8 @@ void tarn_stack_input(struct tarn_stack *stack, tarn_time now) {
     stack->rx_more = tarn_ethernet_poll(stack->ethernet, stack->rx_budget, now) >= stack->rx_budget;
     if (stack->dhcp)
         stack_dhcp_poll(stack, now);
+    if (stack->dhcp6)
+        stack_dhcp6_poll(stack, now);
 }
 
 void tarn_stack_flush(struct tarn_stack *stack, tarn_time now) {
@@ -167,6 +172,8 @@ tarn_time tarn_stack_deadline(const struct tarn_stack *stack) {
     tarn_time at = TARN_MIN(tarn_tcp_deadline(stack->tcp), tarn_udp_deadline(stack->udp));
     if (stack->dhcp)
         at = TARN_MIN(at, stack_dhcp_deadline(stack));
+    if (stack->dhcp6)
+        at = TARN_MIN(at, stack_dhcp6_deadline(stack));
     at = TARN_MIN(at, tarn_ip_deadline(stack->ip));
     at = TARN_MIN(at, tarn_ethernet_deadline(stack->ethernet));
     if (tarn_offload_is_waiting(stack->offload))

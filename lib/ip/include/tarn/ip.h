@@ -20,8 +20,8 @@
  * section 3.3.4.2, the strong model), martian addresses are dropped.
  *
  * Source: RFC 791, 792, 815, 1122, 1191, 6864 (IPv4); RFC 3376, 3810, 3590 (groups); RFC 8200,
- * 4443, 8201 (IPv6); RFC 4861, 4862, 6980, 7217, 7527, 8981 (neighbours and addresses); RFC 6724
- * (source selection).
+ * 4443, 8201 (IPv6); RFC 4861, 4862, 6980, 7217, 7527, 8106, 8981 (neighbours and addresses); RFC
+ * 6724 (source selection).
  */
 #ifndef TARN_IP_H
 #define TARN_IP_H
@@ -129,7 +129,18 @@ TARN_MUST_USE enum tarn_err tarn_ip_ipv6_start(struct tarn_ip *ip, unsigned ifac
 /* The flags of the last router advertisement: 0x80 addresses by DHCPv6, 0x40 other things by it. */
 unsigned tarn_ip_ra_flags(const struct tarn_ip *ip, unsigned iface);
 
-/* A task that is posted whenever an address changes its state, comes or goes. */
+#define TARN_IP_DNS_MAX 4
+struct tarn_ip_dns {
+    struct tarn_ip_addr servers[TARN_IP_DNS_MAX]; /* link-local ones are on that interface */
+    uint32_t server_count;
+    char search[TARN_IP_DNS_MAX * 128]; /* domains with a space between; NUL-terminated */
+};
+/* What routers say about names now (RFC 8106): resolvers and search domains. Longer names than 127
+ * characters, and with others than letters, digits, '-' and '_', are left out. */
+void tarn_ip_dns(const struct tarn_ip *ip, unsigned iface, struct tarn_ip_dns *out);
+
+/* A task that is posted whenever an address changes its state, comes or goes, and when what routers
+ * say about it all changes. */
 struct tarn_ip_watch {
     struct tarn_task task;
     struct tarn_ip_watch *next;

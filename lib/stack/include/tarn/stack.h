@@ -15,6 +15,7 @@
 #ifndef TARN_STACK_H
 #define TARN_STACK_H
 
+#include <tarn/dhcp6_client.h>
 #include <tarn/dhcp_client.h>
 #include <tarn/ethernet.h>
 #include <tarn/flow.h>
@@ -36,7 +37,10 @@ struct tarn_stack_config {
      * (RFC 5227 section 2.4 (c)). */
     struct tarn_ip_prefix ipv4, ipv6;
     struct tarn_ip_addr ipv4_gateway, ipv6_gateway; /* any: no default route */
-    bool ipv6_auto; /* IPv6's come from router advertisements (RFC 4862), besides the one given */
+    /* IPv6's come from router advertisements (RFC 4862), besides the one given; and by DHCPv6 what
+     * routers say that it gives (their M and O flags). */
+    bool ipv6_auto;
+    bool ipv6_dhcp; /* an IPv6 address comes by DHCPv6, whatever routers say; routes are theirs */
     bool ipv6_temporary; /* with temporary ones beside the stable ones (RFC 8981) */
     bool ipv4_dhcp;      /* IPv4's address and routes come by DHCP; leave ipv4 any */
     bool ipv4_probe; /* a leased address is used when nobody answers for it (RFC 5227), not at once
@@ -73,6 +77,8 @@ tarn_time tarn_stack_deadline(const struct tarn_stack *stack);
 
 /* What DHCP has leased, while it is in use; NULL: nothing, or no ipv4_dhcp. */
 const struct tarn_dhcp_lease *tarn_stack_lease(const struct tarn_stack *stack);
+/* The same of DHCPv6. Without an address where it was asked for the rest only. */
+const struct tarn_dhcp6_lease *tarn_stack_lease6(const struct tarn_stack *stack);
 
 /* The layers. The interface in tarn_stack_ip is number 0. */
 struct tarn_ethernet *tarn_stack_ethernet(struct tarn_stack *stack);
