@@ -383,3 +383,42 @@ Test(link_up, asks_whether_the_lease_still_holds) {
     answer(c, &out.m, &ack, TARN_SEC(5));
     cr_assert_eq(tarn_dhcp_client_event(c), TARN_DHCP_CLIENT_BOUND);
 }
+
+/* URGENT/11: options longer than the buffers they were copied into, and an address that no host can
+ * have, configured as it came. */
+Test(published, cve_2019_12257_options_of_every_length) {
+    static uint8_t options[2 + 255];
+    for (unsigned code = 1; code < 255; code++) {
+        start((struct tarn_dhcp_client_config){.probe = true});
+        cr_assert(take_output(c, &out, 0));
+        memset(options, 0xff, sizeof options);
+        options[0] = (uint8_t)code;
+        for (unsigned len = 0; len <= 255; len += 3) {
+            struct answer a = OFFER;
+            options[1] = (uint8_t)len;
+            a.more = tarn_span_of(options, 2 + len);
+            answer(c, &out.m, &a, 0);
+            uint8_t buf[TARN_DHCP_MESSAGE_BYTES_MAX];
+            size_t n = write_answer(buf, sizeof buf, &out.m, &a);
+            tarn_dhcp_client_input(c, tarn_span_of(buf, n - len / 2), 0);
+        }
+        free(mem.mem);
+    }
+}
+Test(published, cve_2019_12264_addresses_that_no_host_can_have) {
+    const struct tarn_ip_addr bad[] = {ANY4,
+                                       ALL4,
+                                       TARN_IP_ADDR_V4(127, 0, 0, 1),
+                                       TARN_IP_ADDR_V4(224, 0, 0, 1),
+                                       TARN_IP_ADDR_V4(240, 0, 0, 1),
+                                       TARN_IP_ADDR_V4(0, 0, 0, 1)};
+    for (size_t i = 0; i < TARN_COUNT_OF(bad); i++) {
+        struct answer a = OFFER;
+        a.addr = bad[i];
+        start((struct tarn_dhcp_client_config){0});
+        cr_assert(take_output(c, &out, 0));
+        answer(c, &out.m, &a, 0);
+        cr_assert_eq(tarn_dhcp_client_state(c), TARN_DHCP_SELECTING);
+        free(mem.mem);
+    }
+}

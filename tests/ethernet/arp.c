@@ -279,3 +279,19 @@ Test(arp, no_packet_memory_is_counted_and_tried_again) {
     cr_assert_eq(resolve(0x0a000002, 1, &mac), TARN_OK);
     tear_down();
 }
+
+/* URGENT/11: a reply of the reverse protocol, asked for by nobody, gave the host another address.
+ */
+Test(arp, cve_2019_12262_reverse_arp_replies_are_not_spoken) {
+    set_up((struct tarn_arp_config){0});
+    uint8_t mac;
+    for (uint16_t op = 3; op < 10; op++)
+        hear(arp, arp_wire(op, 9, 0x0a000002, 1, 0x0a000063), w.now);
+    cr_assert_eq(stats().drops_malformed, 7);
+    cr_assert_eq(stats().entries, 0);
+    hear(arp, arp_wire(1, 2, 0x0a000002, 0, OUR_IP), w.now);
+    cr_assert_eq(take(arp).spa, OUR_IP, "still ours");
+    cr_assert_eq(resolve(0x0a000002, 1, &mac), TARN_OK);
+    cr_assert_eq(take(arp).op, 1);
+    tear_down();
+}

@@ -207,9 +207,8 @@ Test(icmpv4, rfc1122_3_2_2_1_errors_reach_the_transport_they_are_about) {
     tear_down();
 }
 
-/* CVE-2020-24337 and its kind: quotes that end early, of what we never sent, of nobody's protocol.
- */
-Test(icmpv4, cve_2020_24337_quoted_datagrams_are_checked_before_they_are_believed) {
+/* Quotes that end early, of what we never sent, of nobody's protocol. */
+Test(icmpv4, quoted_datagrams_are_checked_before_they_are_believed) {
     set_up();
     for (size_t n = 0; n < 8; n++)
         in_error(3, 3, 0, US, FAR, n);

@@ -135,8 +135,8 @@ Test(ipv4, rfc1112_groups_are_heard_while_joined) {
     tear_down();
 }
 
-/* CVE-2020-17445 and its kind: option lengths of 0 and 1, and beyond the header. */
-Test(ipv4, cve_2020_17445_option_lengths_are_checked_and_never_loop) {
+/* Option lengths of 0 and 1, and beyond the header. */
+Test(ipv4, rfc791_3_1_option_lengths_are_checked_and_never_loop) {
     set_up();
     static const uint8_t bad[][4] = {{7, 0, 0, 0}, {7, 1, 0, 0}, {7, 5, 0, 0},
                                      {1, 1, 7, 3}, {1, 1, 1, 7}, {68, 255, 0, 0}};
