@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS = 24, STATES_MAX = 4096, IMAGE = 1 << 20, VALUE_MAX = 2200 };
+enum { KEYS = 24, STATES_MAX = 4096, IMAGE = 1 << 20, VALUE_MAX = 1400 };
 
 /* A state of the store: of each key a value made from a seed, or none. State n is that after n
  * batches; every batch also says n in a key of its own. */
@@ -221,7 +221,7 @@ static void lives(unsigned count, bool can_flush) {
                 err = tarn_kv_tree_settle(tree);
         }
         answered = batches;
-        cr_assert_eq(err, TARN_IO);
+        cr_assert_eq(err, TARN_IO, "life %u: %s after %zu", life, tarn_err_name(err), batches);
         tarn_kv_tree_close(tree);
         rig.fail_after = 0;
         rig.record = false;

@@ -44,8 +44,8 @@ struct tarn_kv_tree_config {
     struct tarn_random *random;
     size_t cache_bytes;     /* pages of the tree in memory; 0: 1 MiB */
     size_t table_bytes;     /* what is not merged yet; 0: 1 MiB, at least 256 KiB */
-    size_t batch_bytes_max; /* names and values of one batch, with 16 bytes for each row;
-                               0: an eighth of the table; at most that */
+    size_t batch_bytes_max; /* for format: names and values of one batch, with 16 bytes for each
+                               row; 0, and at most: an eighth of the table or of the log */
     uint32_t snapshots_max; /* at once; 0: none */
     uint64_t bytes_max;     /* that the device may grow to while open; 0: it does not */
     tarn_time settle;       /* where the device cannot flush, see above; 0: 10 s */
