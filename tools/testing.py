@@ -107,7 +107,8 @@ def test(suites):
             os.unlink(log)
         say(f'test {name} ({why}) ...')
         step(f'test {name}', lambda: subprocess.run(
-            ['meson', 'test', '-C', build_dir(name), '--no-rebuild', *selection], cwd=ROOT))
+            ['meson', 'test', '-C', build_dir(name), '--no-rebuild', *selection], cwd=ROOT,
+            env={**os.environ, 'TARN_SPT_BUILD': build_dir('spt')}))
         ran += read_log(name, counts)
     if ran == 0:
         raise Problem(f'no such tests: {" ".join(suites)}' if suites else 'no tests were found')

@@ -7,7 +7,8 @@ usage: website.py (tap|plain|host) PROGRAM
   tap    PROGRAM on a tap with the kernel's offloads
   plain  PROGRAM on a tap without any: its own segmentation and checksums
   host   PROGRAM over the host's own sockets
-  spt    the image, built from SOURCE in the folder BUILD, under TENDER, on a tap
+  spt    the image, built from SOURCE in the folder BUILD (or found in TARN_SPT_BUILD), under TENDER, on
+         a tap
 
 Everything happens in a network namespace without a name, that ends with this process: there is nothing
 to clean up, however it ends. Skipped (status 77) where no such namespace or tap can be made.
@@ -457,6 +458,7 @@ if __name__ == '__main__':
     elif len(sys.argv) == 3 and sys.argv[1] in ('tap', 'plain', 'host'):
         in_namespace()
     elif len(sys.argv) == 5 and sys.argv[1] == 'spt':
+        sys.argv[3] = os.environ.get('TARN_SPT_BUILD') or sys.argv[3]
         build_image(*sys.argv[2:4])
         in_namespace()
     else:

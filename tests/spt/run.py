@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: ISC
 """tarn-spt and the images for it, from outside: run.py TENDER SOURCE_DIR WORK_DIR
 
-Builds the images of this tree in WORK_DIR, then runs them under the tender, and, where they are found,
-under upstream's tender (TARN_SOLO5_SPT, or solo5-spt in PATH) and upstream's test guests (the folder
-TARN_SOLO5_TESTS, as its build leaves them) under ours. Answers in TAP.
+Builds the images of this tree in WORK_DIR (TARN_SPT_BUILD: a folder that has them), then runs them under
+the tender, and, where they are found, under upstream's tender (TARN_SOLO5_SPT, or solo5-spt in PATH) and
+upstream's test guests (the folder TARN_SOLO5_TESTS, as its build leaves them) under ours. Answers in TAP.
 """
 import os
 import re
@@ -21,6 +21,7 @@ sys.dont_write_bytecode = True
 import net  # noqa: E402
 
 TENDER, SOURCE, WORK = sys.argv[1:4]
+WORK = os.environ.get("TARN_SPT_BUILD") or WORK
 UPSTREAM = os.environ.get("TARN_SOLO5_SPT") or shutil.which("solo5-spt")
 UPSTREAM_TESTS = os.environ.get("TARN_SOLO5_TESTS")
 SIGILL, SIGFPE, SIGSEGV, SIGSYS = -4, -8, -11, -31
