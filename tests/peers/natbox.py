@@ -95,6 +95,8 @@ def main(natbox):
     with lab.Lab("natbox") as l:
         inside, outside = l.space("in"), l.space("out")
         in_fd, out_fd = l.tap(inside, "in0"), l.tap(outside, "out0")
+        # Or what traceroute's probes drew leaves none for the case about unreachable ports.
+        l.run(outside, "sysctl", "-qw", "net.ipv4.icmp_ratelimit=0")
         l.run(outside, "ip", "addr", "add", "203.0.113.1/24", "dev", "out0")
         l.run(outside, "ip", "addr", "add", "203.0.113.9/24", "dev", "out0")
         box = l.spawn(None, natbox, f"--net:inside=@{in_fd}", f"--net:outside=@{out_fd}",

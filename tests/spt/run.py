@@ -423,7 +423,7 @@ def ip(*words):
 def make_tap(name, address="10.0.0.1/24", mtu=1500):
     with open("/proc/sys/net/ipv6/conf/default/disable_ipv6", "w") as file:
         file.write("1")
-    ip("tuntap", "add", "dev", name, "mode", "tap")
+    ip("tuntap", "add", "dev", name, "mode", "tap", "user", "root")
     ip("addr", "add", address, "dev", name)
     ip("link", "set", name, "mtu", str(mtu), "up")
 
@@ -436,6 +436,8 @@ class EchoGuest:
         self.guest = start([tender or TENDER, *options, "--net:service=tarn0",
                             f"--net-mac:service={MAC}", image("echo")], stdout=subprocess.PIPE)
         assert self.guest.stdout.readline() == b"ready\n"
+        while " UP " not in subprocess.check_output(["ip", "-br", "link", "show", "tarn0"], text=True):
+            time.sleep(0.01)  # what is sent before the kernel has seen the carrier is lost
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.settimeout(5)
         self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
