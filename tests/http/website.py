@@ -11,6 +11,9 @@ import sys
 import unittest
 
 PROGRAM, SITE = sys.argv[1:3]
+sys.path.insert(0, os.path.dirname(SITE))
+sys.dont_write_bytecode = True
+import pack  # noqa: E402
 
 
 def free_port():
@@ -21,15 +24,10 @@ def free_port():
 
 def pages():
     """Each path of the site, with the bytes that belong to it."""
-    for top, _, names in os.walk(SITE):
-        for name in names:
-            path = os.path.join(top, name)
-            with open(path, 'rb') as f:
-                data = f.read()
-            url = '/' + os.path.relpath(path, SITE)
-            yield url, data
-            if name == 'index.html':
-                yield url[:-len(name)], data
+    for _, name, data in pack.files(SITE):
+        yield '/' + name, data
+        if os.path.basename(name) == 'index.html':
+            yield '/' + name[:-len('index.html')], data
 
 
 class Website(unittest.TestCase):
