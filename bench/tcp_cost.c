@@ -97,8 +97,8 @@ static void host_init(struct host *h, struct host *other, uint8_t id,
 }
 
 static bool deliver(struct host *h) {
+    static struct sent sent[WIRE_MAX]; /* as a local it would be cleared each time */
     unsigned count = h->sent_count;
-    struct sent sent[WIRE_MAX];
     memcpy(sent, h->sent, count * sizeof *sent);
     h->sent_count = 0;
     for (unsigned i = 0; i < count; i++)

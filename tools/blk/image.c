@@ -73,7 +73,9 @@ static struct image *open_backing(const char *path, struct tarn_blk *lower, unsi
     enum format format = tarn_span_equal(named, TARN_SPAN_LIT("raw"))     ? FORMAT_RAW
                          : tarn_span_equal(named, TARN_SPAN_LIT("qcow2")) ? FORMAT_QCOW2
                                                                           : image_probe(backing);
-    return open_at(backing, format, false, 0, depth + 1);
+    struct image *image = open_at(backing, format, false, 0, depth + 1);
+    image->own_path = backing;
+    return image;
 }
 
 static void open_qcow2(struct image *image, bool writable, uint64_t grows_to, unsigned depth) {
@@ -186,5 +188,6 @@ void image_close(struct image *image) {
     if (image->backing)
         image_close(image->backing);
     file_close(&image->file);
+    free(image->own_path);
     free(image);
 }

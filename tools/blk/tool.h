@@ -54,6 +54,7 @@ struct image {
     struct tarn_blk_vhd *vhd;
     struct tarn_blk_worker *worker; /* of whichever there is */
     struct image *backing;
+    char *own_path;       /* file.path, where nobody else keeps it; or NULL */
     struct tarn_blk *blk; /* what is inside */
 };
 enum format image_probe(const char *path);

@@ -37,7 +37,8 @@ int main(int argc, char **argv) {
     unix_crash_init();
     for (int i = 1; i < argc; i++)
         bytes += 2 * strlen(argv[i]) + 3;
-    char *line = malloc(bytes), *to = line;
+    static char *line; /* static, so that it is in use wherever the program ends */
+    char *to = line = malloc(bytes);
     if (!line)
         return 71;
     for (int i = 1; i < argc; i++) {
