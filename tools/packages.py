@@ -11,7 +11,8 @@ BUILD = ['gcc', 'libc6-dev', 'meson', 'ninja-build', 'pkgconf', 'libpcap-dev']
 RUN = BUILD + ['iproute2']
 TEST = BUILD + ['libcriterion-dev', 'iproute2', 'iputils-ping', 'curl', 'git', 'clang-19',
                 'clang-format', 'dnsmasq-base', 'udhcpc', 'tshark', 'traceroute',
-                'qemu-utils', 'libnbd-bin', 'fio', 'fdisk']
+                'qemu-utils', 'libnbd-bin', 'fio', 'fdisk', 'bind9-utils', 'bind9-dnsutils',
+                'ldnsutils', 'knot', 'knot-dnsutils', 'nsd']
 FUZZ = TEST + ['libclang-rt-19-dev']
 BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk', 'qemu-utils', 'fio']  # some are built with the tests
 # A package that another one stands in for: nginx-light by any nginx.

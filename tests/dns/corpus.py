@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""Makes the first inputs of the fuzz corpora: corpus.py FOLDER (tests/dns/fuzz/corpus)."""
+import os
+import struct
+import sys
+
+
+def name(text):
+    return b''.join(bytes([len(l)]) + l.encode() for l in text.split('.') if l) + b'\0'
+
+
+def header(*counts, flags=0x8400):
+    return struct.pack('>6H', 7, flags, *counts)
+
+
+def rr(owner, kind, data, ttl=300, klass=1):
+    return owner + struct.pack('>HHIH', kind, klass, ttl, len(data)) + data
+
+
+WWW = name('www.example.org')
+MESSAGES = {
+    'query': header(1, 0, 0, 0, flags=0x100) + WWW + b'\0\1\0\1',
+    'answer': header(1, 1, 0, 0) + WWW + b'\0\1\0\1' + rr(b'\xc0\x0c', 1, b'\1\2\3\4'),
+    'mx-compressed': header(1, 1, 0, 1) + WWW + b'\0\x0f\0\1'
+    + rr(b'\xc0\x0c', 15, b'\0\x0a\4mail\xc0\x10') + rr(b'\xc0\x2d', 1, b'\1\2\3\4'),
+    'soa': header(1, 0, 1, 0) + WWW + b'\0\1\0\1'
+    + rr(b'\xc0\x10', 6, b'\2ns\xc0\x10\4root\xc0\x10' + bytes(20)),
+    'edns': header(1, 0, 0, 1, flags=0x100) + WWW + b'\0\1\0\1'
+    + rr(b'\0', 41, b'\0\x0a\0\x0812345678\0\3\0\0\0\x0c\0\4\0\0\0\0\0\x0f\0\3\0\x16x', 0x8000, 1232),
+    'loop': header(1, 0, 0, 0) + b'\1a\xc0\x0c\0\1\0\1',
+    'forward': header(1, 0, 0, 0) + b'\xc0\x0e\xc0\x0c\0\1\0\1',
+    'counts': header(9, 9, 9, 9) + WWW + b'\0\1\0\1',
+    'rdlength': header(0, 1, 0, 0) + rr(b'\0', 2, b'\1a')[:-1] + b'\1a\0',
+    'svcb': header(0, 1, 0, 0) + rr(b'\0', 64, b'\0\1\0\0\1\0\3\2h2\0\3\0\2\1\xbb'),
+    'update': header(1, 0, 2, 0, flags=0x2800) + name('example.org') + b'\0\6\0\1'
+    + rr(WWW, 1, b'', 0, 255) + rr(WWW, 1, b'\1\2\3\4'),
+}
+RDATA = {
+    'mx': (15, b'\0\x0a' + WWW), 'txt': (16, b'\3a"b\0\2\\;'), 'soa': (6, WWW + WWW + bytes(20)),
+    'loc': (29, b'\0\x12\x16\x13\x88\x97\x70\x10\x71\x38\x8f\x28\0\x98\x8d\x20'),
+    'aaaa': (28, bytes(10) + b'\xff\xff\1\2\3\4'), 'apl': (42, b'\0\1\x15\3\xc0\xa8\x20\0\2\x08\x81\xff'),
+    'svcb': (64, b'\0\1\0\0\0\0\2\0\1\0\1\0\5\4f\\,o\0\4\0\4\1\2\3\4\2\x9b\0\2"\xff'),
+    'nsec': (47, WWW + b'\0\6\x40\1\0\0\0\3\4\x1b' + bytes(26) + b'\x20'),
+    'nsec3': (50, b'\1\0\0\x0c\4abcd\x14' + bytes(20) + b'\0\1\x40'),
+    'rrsig': (46, b'\0\1\5\3' + bytes(14) + WWW + b'sig'), 'naptr': (35, b'\0\1\0\1\1u\3a"b\0\0'),
+    'ipseckey': (45, b'\x0a\3\2' + WWW + b'key'), 'hip': (55, b'\2\2\0\3hhkkk' + WWW),
+    'caa': (257, b'\0\5issueca;x'), 'uri': (256, b'\0\1\0\1ftp://x'), 'unknown': (731, b'\0\1\2'),
+    'isdn': (20, b'\1a\1b'), 'nid': (104, b'\0\x0a' + bytes(8)), 'eui48': (108, bytes(6)),
+    'tsig': (250, WWW + bytes(8) + b'\0\3mac\0\1\0\0\0\0'), 'nsap': (22, b'\x47\0'),
+}
+ZONES = {
+    'plain': '$TTL 1h\n@ IN SOA ns root ( 1 2 3\n 4 5 ) ; x\n NS ns\nns A 192.0.2.1\n AAAA 2001:db8::1\n',
+    'strings': 'a 1 TXT "x;y" z\\032 \\"q "" (\n)\n', 'generate': '$GENERATE 0-9/3 h${1,3,x} 5 A 10.0.0.$\n',
+    'generate-nibble': '$GENERATE 1-2 ${0,5,n} 5 PTR a$$\\$.\n', 'include': '$INCLUDE x y.\na 1 A 1.2.3.4\n',
+    'origin': '$ORIGIN a.\nb 1 CH NS @\n$ORIGIN .\n', 'generic': 'a 1 TYPE65280 \\# 3 ab cdef\n',
+    'svcb': 'a 1 HTTPS 1 . alpn="h2,h3" ipv4hint=192.0.2.1 key9="x"\n',
+    'sec': 'a 1 NSEC b. A TYPE1234\n 1 RRSIG A 8 2 1h 20300101000000 20200101000000 1 @ AAAA\n',
+    'loc': 'a 1 LOC 1 2 3.5 N 4 W -5m 6m 7m 8m\n', 'escape': '\\000\\@.x 1 NS \\255\\.a.b.\n', 'open': 'a 1 A ( 1.2.3.4',
+}
+for folder, files in (('message', MESSAGES), ('rdata', {k: struct.pack('>H', t) + d for k, (t, d) in RDATA.items()}),
+                      ('zonefile', {k: v.encode() for k, v in ZONES.items()})):
+    os.makedirs(os.path.join(sys.argv[1], folder), exist_ok=True)
+    for key, data in files.items():
+        with open(os.path.join(sys.argv[1], folder, key), 'wb') as f:
+            f.write(data)
