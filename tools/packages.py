@@ -7,12 +7,13 @@ import sys
 
 from tools.common import Problem, say
 
-BUILD = ['gcc', 'libc6-dev', 'meson', 'ninja-build', 'pkgconf', 'libpcap-dev']
+BUILD = ['gcc', 'libc6-dev', 'meson', 'ninja-build', 'pkgconf', 'libpcap-dev', 'nettle-dev', 'libgmp-dev']
 RUN = BUILD + ['iproute2']
 TEST = BUILD + ['libcriterion-dev', 'iproute2', 'iputils-ping', 'curl', 'git', 'clang-19',
                 'clang-format', 'dnsmasq-base', 'udhcpc', 'tshark', 'traceroute',
                 'qemu-utils', 'libnbd-bin', 'fio', 'fdisk', 'bind9-utils', 'bind9-dnsutils',
-                'ldnsutils', 'knot', 'knot-dnsutils', 'nsd']
+                'ldnsutils', 'knot', 'knot-dnsutils', 'nsd',
+                'valgrind', 'openssl', 'gnutls-bin']
 FUZZ = TEST + ['libclang-rt-19-dev']
 BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk', 'qemu-utils', 'fio']  # some are built with the tests
 # A package that another one stands in for: nginx-light by any nginx.

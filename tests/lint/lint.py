@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 SOURCE_LINES_MAX = 800
 HEADER_LINES_MAX = 400
@@ -62,11 +63,20 @@ def texts(root, suffixes=None, under=''):
             yield name, text
 
 
+def table_of(root, name):
+    build = text_of(root, 'lib/meson.build')
+    table = re.search(rf'^{name} = (\{{.*?^\}})', build, re.M | re.S)
+    return ast.literal_eval(re.sub(r'#.*', '', table.group(1))) if table else {}
+
+
 def layers(root):
     """The layer table: library -> the libraries it may know of."""
-    build = text_of(root, 'lib/meson.build')
-    table = re.search(r'^layers = (\{.*?^\})', build, re.M | re.S)
-    return ast.literal_eval(re.sub(r'#.*', '', table.group(1)))
+    return table_of(root, 'layers')
+
+
+def outside(root):
+    """library -> the headers and archives of the system that it may know of besides."""
+    return table_of(root, 'outside')
 
 
 def closure(table, name):
@@ -182,7 +192,17 @@ def rule_unsafe_regions(root):
 
 def clang(root, name, table):
     """Runs clang over every source of one library, with its own and its layers' headers."""
-    includes = [f'-I{root}/lib/{d}/include' for d in [name] + closure(table, name)]
+    headers = outside(root).get(name, {}).get('headers')
+    with tempfile.TemporaryDirectory() as folder:
+        more = []
+        if headers:
+            subprocess.run([sys.executable, f'{root}/lib/outside.py', 'gcc', folder, *headers], check=True)
+            more = ['-isystem', f'{root}/lib/{name}/src/outside', '-isystem', folder]
+        yield from clang_with(root, name, table, more)
+
+
+def clang_with(root, name, table, more):
+    includes = [f'-I{root}/lib/{d}/include' for d in [name] + closure(table, name)] + more
     src = f'{root}/lib/{name}/src'
     sources = sorted(os.path.join(d, f) for d, _, fs in os.walk(src) for f in fs if f.endswith('.c'))
     headers = []
