@@ -374,6 +374,8 @@ def in_namespace():
     for tool in ('unshare', 'ip', 'curl', 'ping'):
         if not shutil.which(tool):
             skip(f'no {tool}')
+    # LeakSanitizer wants a /proc that knows the new namespace's processes.
+    os.environ['ASAN_OPTIONS'] = os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0'
     # The kernel keeps the child from outliving us.
     prefix = ['unshare', '--net'] + ([] if os.geteuid() == 0 else ['--map-root-user'])
     if run(*prefix, 'true').returncode:
