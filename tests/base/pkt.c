@@ -312,12 +312,21 @@ Test(pkt, completing_a_partial_checksum) {
     tarn_pkt_free(pkt);
 }
 
-Test(pkt, rfc768_a_zero_checksum_goes_out_as_ones) {
-    struct tarn_pkt *pkt = pkt_of(S("\xff\xff\0\0"));
+Test(pkt, rfc768_a_zero_checksum_of_udp_goes_out_as_ones) {
+    struct tarn_pkt *pkt = pkt_of(S("\xff\xff\0\0\0\0\0\0"));
     pkt->csum_state = TARN_CSUM_PARTIAL;
-    pkt->csum_offset = 2;
+    pkt->csum_offset = 6;
     tarn_pkt_csum_complete(pkt);
-    holds(pkt, S("\xff\xff\xff\xff"));
+    holds(pkt, S("\xff\xff\0\0\0\0\xff\xff"));
+    tarn_pkt_free(pkt);
+}
+
+Test(pkt, rfc9293_a_zero_checksum_of_tcp_stays) {
+    struct tarn_pkt *pkt = pkt_of(S("\xff\xff\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"));
+    pkt->csum_state = TARN_CSUM_PARTIAL;
+    pkt->csum_offset = 16;
+    tarn_pkt_csum_complete(pkt);
+    holds(pkt, S("\xff\xff\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"));
     tarn_pkt_free(pkt);
 }
 

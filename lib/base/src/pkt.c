@@ -2,6 +2,8 @@
 #include <tarn/csum.h>
 #include <tarn/pkt.h>
 
+enum { UDP_CSUM_OFFSET = 6 };
+
 void tarn_lease_drop(struct tarn_lease *lease) {
     if (!lease)
         return;
@@ -214,15 +216,18 @@ uint32_t tarn_pkt_csum(const struct tarn_pkt *pkt, size_t off, size_t n) {
     return sum;
 }
 
+uint16_t tarn_pkt_csum_field(const struct tarn_pkt *pkt, uint32_t sum) {
+    uint16_t field = tarn_csum_finish(sum);
+    return field == 0 && pkt->csum_offset == UDP_CSUM_OFFSET ? 0xffff : field;
+}
+
 void tarn_pkt_csum_complete(struct tarn_pkt *pkt) {
     if (pkt->csum_state != TARN_CSUM_PARTIAL)
         return;
     size_t at = (size_t)pkt->csum_start + pkt->csum_offset;
     TARN_ASSERT(at + 2 <= pkt->head_len);
-    uint16_t sum =
-        tarn_csum_finish(tarn_pkt_csum(pkt, pkt->csum_start, pkt->len - pkt->csum_start));
-    /* UDP's zero means "no checksum" (RFC 768); 0xffff is its equal, and right for TCP too. */
-    uint16_t wire = TARN_BE16_(sum ? sum : 0xffff);
+    uint32_t sum = tarn_pkt_csum(pkt, pkt->csum_start, pkt->len - pkt->csum_start);
+    uint16_t wire = TARN_BE16_(tarn_pkt_csum_field(pkt, sum));
     __builtin_memcpy(tarn_bytes_at(tarn_pkt_head_bytes(pkt), at), &wire, sizeof wire);
     pkt->csum_state = TARN_CSUM_NONE;
 }

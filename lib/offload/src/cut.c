@@ -141,7 +141,7 @@ enum tarn_err tarn_offload_cut_next(struct tarn_offload_cut *cut, struct tarn_pk
         struct tarn_bytes l4 = tarn_bytes_after(tarn_pkt_head_bytes(to), cut->l4);
         struct tarn_bytes header = tarn_bytes_first(l4, cut->header_bytes - cut->l4);
         sum = tarn_csum_join(tarn_csum_add(0, tarn_bytes_span(header)), sum, header.len);
-        tarn_offload_put_csum(l4, pkt->csum_offset, sum);
+        tarn_offload_put16(l4, to->csum_offset, tarn_pkt_csum_field(to, sum));
         to->csum_state = TARN_CSUM_NONE;
     }
     cut->done += (uint32_t)n;

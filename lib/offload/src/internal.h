@@ -36,9 +36,6 @@ void tarn_offload_put32(struct tarn_bytes b, size_t at, uint32_t v);
  * partial sum. */
 uint32_t tarn_offload_copy(struct tarn_pkt *to, const struct tarn_pkt *pkt, size_t off, size_t n);
 
-/* Puts the finished checksum of a transport header into its field. UDP's zero means that there is
- * none (RFC 768); 0xffff is its equal, and right for TCP too. */
-void tarn_offload_put_csum(struct tarn_bytes head, size_t at, uint32_t sum);
 void tarn_offload_ip4_csum(struct tarn_bytes header);
 
 #endif

@@ -36,11 +36,6 @@ void tarn_offload_put32(struct tarn_bytes b, size_t at, uint32_t v) {
     TARN_ASSERT(tarn_writer_ok(&w));
 }
 
-void tarn_offload_put_csum(struct tarn_bytes head, size_t at, uint32_t sum) {
-    uint16_t field = tarn_csum_finish(sum);
-    tarn_offload_put16(head, at, field ? field : 0xffff);
-}
-
 void tarn_offload_ip4_csum(struct tarn_bytes header) {
     tarn_offload_put16(header, IP4_CSUM, 0);
     tarn_offload_put16(header, IP4_CSUM,
@@ -92,7 +87,7 @@ struct tarn_pkt *tarn_offload_linear(const struct tarn_pkt *pkt, struct tarn_pkt
     copy->gso_type = pkt->gso_type;
     copy->gso_ecn = pkt->gso_ecn;
     if (partial && complete) {
-        tarn_offload_put_csum(tarn_pkt_head_bytes(copy), field, sum);
+        tarn_offload_put16(tarn_pkt_head_bytes(copy), field, tarn_pkt_csum_field(copy, sum));
         copy->csum_state = TARN_CSUM_NONE;
     }
     return copy;

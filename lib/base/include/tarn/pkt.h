@@ -114,6 +114,9 @@ TARN_MUST_USE bool tarn_pkt_lend(struct tarn_pkt *pkt, struct tarn_span data,
 TARN_MUST_USE bool tarn_pkt_read(const struct tarn_pkt *pkt, size_t off, void *out, size_t n);
 /* The partial checksum of [off, off + n) of the whole packet; the range must be inside. */
 uint32_t tarn_pkt_csum(const struct tarn_pkt *pkt, size_t off, size_t n);
+/* What goes into the checksum field for that sum, with the pseudo header's. A zero would say that
+ * there is none, but in UDP only (RFC 768): csum_offset tells that it is. */
+uint16_t tarn_pkt_csum_field(const struct tarn_pkt *pkt, uint32_t sum);
 /* Completes a PARTIAL checksum in software and marks the packet NONE. The field is in the head. */
 void tarn_pkt_csum_complete(struct tarn_pkt *pkt);
 
