@@ -9,13 +9,14 @@ from tools.common import Problem, say
 
 BUILD = ['gcc', 'libc6-dev', 'meson', 'ninja-build', 'pkgconf', 'libpcap-dev', 'nettle-dev', 'libgmp-dev']
 RUN = BUILD + ['iproute2']
-TEST = BUILD + ['libcriterion-dev', 'iproute2', 'iputils-ping', 'curl', 'git', 'clang-19',
+TEST = BUILD + ['redis-tools', 'python3-redis', 'mtools', 'dosfstools', 'libarchive-tools',
+                'libcriterion-dev', 'iproute2', 'iputils-ping', 'curl', 'git', 'clang-19',
                 'clang-format', 'dnsmasq-base', 'udhcpc', 'tshark', 'traceroute',
                 'qemu-utils', 'libnbd-bin', 'fio', 'fdisk', 'bind9-utils', 'bind9-dnsutils',
                 'ldnsutils', 'knot', 'knot-dnsutils', 'nsd',
                 'valgrind', 'openssl', 'gnutls-bin']
 FUZZ = TEST + ['libclang-rt-19-dev']
-BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk', 'qemu-utils', 'fio']  # some are built with the tests
+BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk', 'qemu-utils', 'fio', 'redis-tools']  # some are built with the tests
 # A package that another one stands in for: nginx-light by any nginx.
 STAND_INS = {'nginx-light': 'nginx', 'pkgconf': 'pkg-config', 'clang-format': 'clang-format-14'}
 

@@ -45,6 +45,50 @@ Test(tree, conforms) {
     stop();
 }
 
+/* Whether a store opened on what the device has now, as after a loss of power, knows `key`. */
+static bool device_has(const char *key) {
+    struct rig other;
+    enum tarn_kv_kind kind;
+    rig_init(&other, rig.len);
+    memcpy(other.bytes, rig.bytes, rig.len);
+    struct tarn_kv_tree *again = rig_open(&other);
+    cr_assert_not_null(again);
+    struct tarn_kv *store = tarn_kv_tree_kv(again);
+    cr_assert_eq(store->ops->exists(store, tarn_span_str(key), &kind), TARN_OK);
+    tarn_kv_tree_close(again);
+    rig_done(&other);
+    return kind == TARN_KV_VALUE;
+}
+
+Test(tree, what_is_applied_is_durable_after_one_sync) {
+    struct tarn_kv_change change = {.verb = TARN_KV_SET, .value = TARN_SPAN_LIT("value")};
+    enum tarn_kv_kind kind;
+    size_t failed;
+    start(4 << 20, 0);
+    uint64_t writes = rig.writes;
+    for (char key[] = "a"; key[0] <= 'z'; key[0]++) {
+        change.key = tarn_span_str(key);
+        cr_assert_eq(tarn_kv_tree_apply(tree, &change, 1, &failed), TARN_OK);
+        cr_assert_eq(kv->ops->exists(kv, change.key, &kind), TARN_OK);
+        cr_assert_eq(kind, TARN_KV_VALUE);
+    }
+    cr_assert_eq(rig.writes, writes);
+    cr_assert(!device_has("a") && !device_has("z"));
+    cr_assert_eq(tarn_kv_tree_sync(tree), TARN_OK);
+    cr_assert_eq(rig.writes, writes + 1);
+    cr_assert(device_has("a") && device_has("z"));
+    cr_assert_eq(tarn_kv_tree_sync(tree), TARN_OK);
+    cr_assert_eq(rig.writes, writes + 1, "there was nothing to write");
+    change.key = TARN_SPAN_LIT("a/below");
+    cr_assert_eq(tarn_kv_tree_apply(tree, &change, 1, &failed), TARN_INVALID);
+    rig.fail_after = rig.writes;
+    change.key = TARN_SPAN_LIT("b");
+    cr_assert_eq(tarn_kv_tree_apply(tree, &change, 1, &failed), TARN_OK);
+    cr_assert_eq(tarn_kv_tree_sync(tree), TARN_IO);
+    cr_assert_eq(tarn_kv_tree_sync(tree), TARN_IO, "it stays failed");
+    stop();
+}
+
 /* -- against a model ------------------------------------------------------------------------------
  */
 

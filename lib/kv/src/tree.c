@@ -252,25 +252,49 @@ static void pace(struct tarn_kv_tree *t) {
     tree_leave(t);
 }
 
-static enum tarn_err tree_batch(struct tarn_kv *kv, const struct tarn_kv_change *changes,
-                                size_t count, size_t *failed) {
-    struct tarn_kv_tree *t = tree_of(kv);
-    uint64_t seq;
+static enum tarn_err batch_apply(struct tarn_kv_tree *t, const struct tarn_kv_change *changes,
+                                 size_t count, size_t *failed, uint64_t *seq) {
     *failed = 0;
     enum tarn_err err = tree_enter(t);
     if (err)
         return err;
-    err = batch_inside(t, changes, count, failed, &seq);
+    err = batch_inside(t, changes, count, failed, seq);
     tree_leave(t);
-    if (!err)
-        err = log_wait(t, seq);
-    if (err)
-        return err;
+    return err;
+}
+
+static void batch_done(struct tarn_kv_tree *t, const struct tarn_kv_change *changes, size_t count) {
     t->stat.batches++;
     store_notify(t->watches, changes, count);
     if (t->merge.active)
         pace(t);
-    return TARN_OK;
+}
+
+static enum tarn_err tree_batch(struct tarn_kv *kv, const struct tarn_kv_change *changes,
+                                size_t count, size_t *failed) {
+    struct tarn_kv_tree *t = tree_of(kv);
+    uint64_t seq;
+    enum tarn_err err = batch_apply(t, changes, count, failed, &seq);
+    if (!err)
+        err = log_wait(t, seq);
+    if (!err)
+        batch_done(t, changes, count);
+    return err;
+}
+
+enum tarn_err tarn_kv_tree_apply(struct tarn_kv_tree *t, const struct tarn_kv_change *changes,
+                                 size_t count, size_t *failed) {
+    uint64_t seq;
+    enum tarn_err err = batch_apply(t, changes, count, failed, &seq);
+    if (!err)
+        batch_done(t, changes, count);
+    return err;
+}
+
+enum tarn_err tarn_kv_tree_sync(struct tarn_kv_tree *t) {
+    if (t->log.filled)
+        return log_wait(t, t->log.tail.seq);
+    return t->failed ? TARN_IO : t->log.writing ? log_wait(t, t->log.tail.seq - 1) : TARN_OK;
 }
 
 static void tree_watch(struct tarn_kv *kv, struct tarn_kv_watch *watch) {

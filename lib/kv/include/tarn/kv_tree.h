@@ -64,6 +64,14 @@ TARN_MUST_USE enum tarn_err tarn_kv_tree_open(const struct tarn_kv_tree_config *
 void tarn_kv_tree_close(struct tarn_kv_tree *tree);
 struct tarn_kv *tarn_kv_tree_kv(struct tarn_kv_tree *tree);
 
+/* For who answers many at once. `apply` is the store's `batch` but for the wait: what it answered
+ * with TARN_OK can be read, and is durable only when a `sync` called after it has said so; a loss
+ * of power before takes it back, and all that came after it. */
+TARN_MUST_USE enum tarn_err tarn_kv_tree_apply(struct tarn_kv_tree *tree,
+                                               const struct tarn_kv_change *changes, size_t count,
+                                               size_t *failed);
+TARN_MUST_USE enum tarn_err tarn_kv_tree_sync(struct tarn_kv_tree *tree);
+
 /* Merges all that is in memory and removes all waste: what is then on the device is only the tree.
  */
 TARN_MUST_USE enum tarn_err tarn_kv_tree_settle(struct tarn_kv_tree *tree);
