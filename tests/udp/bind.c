@@ -224,3 +224,47 @@ Test(multicast, groups_are_bounded_and_refusals_below_are_told) {
     cr_assert_eq(tarn_udp_join(b->udp, h, &g, 0, true), TARN_LIMIT);
     bench_free(b);
 }
+
+Test(bind, the_endpoint_of_all_ports_hears_what_no_other_does) {
+    struct bench *b = bench_new(NULL);
+    struct tarn_handle all, second, one = bench_open(b, TARN_IP_ADDR_NONE, 53);
+    cr_assert_eq(tarn_udp_open_all(b->udp, &all), TARN_OK);
+    cr_assert_eq(tarn_udp_open_all(b->udp, &second), TARN_LIMIT);
+    bench_arrive(b, OTHER4, 9999, "to another");
+    bench_arrive(b, OTHER4, 53, "to the one");
+    bench_arrive(b, ALL4, 9998, "to everybody");
+    struct tarn_datagram_info from;
+    struct tarn_bytes data;
+    cr_assert_eq(tarn_udp_peek(b->udp, all, &data, &from), TARN_OK);
+    cr_assert_eq(from.local.port, 9999);
+    cr_assert(tarn_ip_addr_equal(&from.local.addr, &OTHER4));
+    cr_assert(bench_got(b, all, "to another"));
+    cr_assert(bench_empty(b, all), "no broadcasts");
+    cr_assert(bench_got(b, one, "to the one"));
+    cr_assert_eq(b->rejected, 0);
+    bench_free(b);
+}
+
+Test(bind, the_endpoint_of_all_ports_speaks_from_where_it_is_told) {
+    struct bench *b = bench_new(NULL);
+    struct tarn_handle all;
+    struct tarn_span text = tarn_span_str("x");
+    struct tarn_endpoint peer = {PEER4, 5000};
+    struct tarn_datagram_info to = {.remote = peer, .local = {OTHER4, 9999}};
+    cr_assert_eq(tarn_udp_open_all(b->udp, &all), TARN_OK);
+    cr_assert_eq(tarn_udp_connect(b->udp, all, &peer), TARN_INVALID);
+    cr_assert_eq(tarn_udp_send(b->udp, all, &to, &text, 1, 0), TARN_OK);
+    cr_assert_eq(b->sent_count, 1);
+    cr_assert(tarn_ip_addr_equal(&b->sent_meta[0].src, &OTHER4));
+    uint8_t ports[4];
+    cr_assert(tarn_pkt_read(b->sent[0], 0, ports, 4));
+    cr_assert_eq(ports[0] << 8 | ports[1], 9999);
+    to.local.port = 0;
+    cr_assert_eq(tarn_udp_send(b->udp, all, &to, &text, 1, 0), TARN_INVALID);
+    cr_assert_eq(tarn_udp_close(b->udp, all), TARN_OK);
+    bench_arrive(b, OTHER4, 9999, "gone");
+    cr_assert_eq(b->rejected, 1);
+    bench_drop_sent(b);
+    cr_assert_eq(bench_live_pkts(b), 0);
+    bench_free(b);
+}

@@ -54,6 +54,20 @@ static bool is_unicast(const struct tarn_ip_addr *addr) {
            && !(tarn_ip_addr_is_v4(addr) && tarn_ip_addr_v4(addr) == UINT32_MAX);
 }
 
+bool stands_in_for(const struct tarn_ip *ip, const struct iface *iface,
+                   const struct tarn_ip_addr *addr) {
+    return iface->stands_in && is_unicast(addr) && !is_broadcast(iface, addr)
+           && !tarn_ip_addr_is_link_local(addr) && !own_find(ip, addr, NULL);
+}
+
+enum tarn_err tarn_ip_stand_in(struct tarn_ip *ip, unsigned iface_index, bool on) {
+    struct iface *iface = iface_at(ip, iface_index);
+    if (!iface)
+        return TARN_INVALID;
+    iface->stands_in = on;
+    return TARN_OK;
+}
+
 static struct tarn_ip_addr broadcast_of(const struct tarn_ip_prefix *p) {
     /* RFC 3021: a /31 has two hosts and no broadcast. */
     if (!tarn_ip_addr_is_v4(&p->addr) || p->bits >= 31)

@@ -9,11 +9,11 @@ static bool checksum_is_right(const struct tarn_pkt *pkt) {
            || tarn_csum_finish(tarn_pkt_csum(pkt, 0, pkt->len)) == 0;
 }
 
-static void echo(struct tarn_ip *ip, const struct tarn_ip_meta *meta, struct tarn_pkt *pkt,
-                 tarn_time now) {
+static void echo(struct tarn_ip *ip, const struct iface *iface, const struct tarn_ip_meta *meta,
+                 struct tarn_pkt *pkt, tarn_time now) {
     /* An answer to all who were asked would be an amplifier (RFC 1122 section 3.2.2.6 allows both).
-     */
-    if (meta->cast != TARN_LINK_TO_US) {
+     * Whether another host is there is not ours to say. */
+    if (meta->cast != TARN_LINK_TO_US || stands_in_for(ip, iface, &meta->dst)) {
         ip->stats.drops_icmp++;
         tarn_pkt_free(pkt);
         return;
@@ -64,15 +64,16 @@ static uint16_t plateau_below(uint16_t total) {
     return 68;
 }
 
-static void error_in(struct tarn_ip *ip, uint8_t type, uint8_t code, uint32_t rest,
-                     struct tarn_span quoted, tarn_time now) {
+static void error_in(struct tarn_ip *ip, const struct iface *iface, uint8_t type, uint8_t code,
+                     uint32_t rest, struct tarn_span quoted, tarn_time now) {
     struct ipv4_header h;
     enum tarn_ip_error error;
     ip->stats.icmp_errors_in++;
     /* The quoted datagram must be one that we could have sent; its total length is the original's
      * and nothing to be relied on. */
     if (!error_kind(type, code, &error) || !ipv4_parse(quoted, &h) || (h.frag & 0x1fff) != 0
-        || !own_find(ip, &h.src, NULL) || quoted.len < h.header_bytes + 8u) {
+        || (!own_find(ip, &h.src, NULL) && !stands_in_for(ip, iface, &h.src))
+        || quoted.len < h.header_bytes + 8u) {
         ip->stats.drops_icmp++;
         return;
     }
@@ -105,18 +106,17 @@ void icmpv4_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_
     uint8_t type, code;
     uint16_t csum;
     uint32_t rest;
-    (void)iface;
     if (!tarn_span_u8(&s, &type) || !tarn_span_u8(&s, &code) || !tarn_span_u16be(&s, &csum)
         || !tarn_span_u32be(&s, &rest)) {
         ip->stats.drops_header++;
     } else if (!checksum_is_right(pkt)) {
         ip->stats.drops_checksum++;
     } else if (type == ICMPV4_ECHO && code == 0) {
-        echo(ip, meta, pkt, now);
+        echo(ip, iface, meta, pkt, now);
         return;
     } else if (type == ICMPV4_UNREACHABLE || type == ICMPV4_TIME_EXCEEDED
                || type == ICMPV4_PARAMETER) {
-        error_in(ip, type, code, rest, s, now);
+        error_in(ip, iface, type, code, rest, s, now);
     } else {
         /* Replies to echoes are the registered upper's; source quench and redirects are not
          * followed (RFC 6633, and a host's routes are its operator's). */

@@ -25,10 +25,12 @@ static uint8_t scope_of(const struct tarn_ip_addr *dst, unsigned iface) {
     return tarn_ip_addr_is_link_local(dst) ? (uint8_t)(iface + 1) : 0;
 }
 
-static void echo(struct tarn_ip *ip, const struct tarn_ip_meta *meta, struct tarn_pkt *pkt,
-                 tarn_time now) {
-    /* An answer to a group's echo may be sent (RFC 4443 section 4.2), and would amplify. */
-    if (meta->cast != TARN_LINK_TO_US || tarn_ip_addr_is_any(&meta->src)) {
+static void echo(struct tarn_ip *ip, const struct iface *iface, const struct tarn_ip_meta *meta,
+                 struct tarn_pkt *pkt, tarn_time now) {
+    /* An answer to a group's echo may be sent (RFC 4443 section 4.2), and would amplify. Whether
+     * another host is there is not ours to say. */
+    if (meta->cast != TARN_LINK_TO_US || tarn_ip_addr_is_any(&meta->src)
+        || stands_in_for(ip, iface, &meta->dst)) {
         ip->stats.drops_icmp++;
         tarn_pkt_free(pkt);
         return;
@@ -76,12 +78,13 @@ static bool quoted_transport(struct tarn_span *s, uint8_t *next) {
            && (field & 0xfff8) == 0 && tarn_span_skip(s, 4);
 }
 
-static void error_in(struct tarn_ip *ip, uint8_t type, uint8_t code, uint32_t rest,
-                     struct tarn_span quoted, tarn_time now) {
+static void error_in(struct tarn_ip *ip, const struct iface *iface, uint8_t type, uint8_t code,
+                     uint32_t rest, struct tarn_span quoted, tarn_time now) {
     struct ipv6_header h;
     enum tarn_ip_error error;
     ip->stats.icmp_errors_in++;
-    if (!error_kind(type, code, &error) || !ipv6_parse(quoted, &h) || !own_find(ip, &h.src, NULL)) {
+    if (!error_kind(type, code, &error) || !ipv6_parse(quoted, &h)
+        || (!own_find(ip, &h.src, NULL) && !stands_in_for(ip, iface, &h.src))) {
         ip->stats.drops_icmp++;
         return;
     }
@@ -119,7 +122,7 @@ void icmpv6_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_
     } else if (!checksum_is_right(pkt, meta)) {
         ip->stats.drops_checksum++;
     } else if (type == ICMPV6_ECHO && code == 0) {
-        echo(ip, meta, pkt, now);
+        echo(ip, iface, meta, pkt, now);
         return;
     } else if (type >= ICMPV6_RS && type <= ICMPV6_REDIRECT) {
         /* RFC 4861's checks on all of them, and RFC 6980's. From off the link comes none. */
@@ -134,7 +137,7 @@ void icmpv6_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_
                                 || !mld_input(ip, iface, type, s, now);
     } else if (type < ICMPV6_ECHO) {
         if (tarn_span_u32be(&s, &rest))
-            error_in(ip, type, code, rest, s, now);
+            error_in(ip, iface, type, code, rest, s, now);
         else
             ip->stats.drops_header++;
     } else if (upper) {

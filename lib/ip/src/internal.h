@@ -124,6 +124,7 @@ struct iface {
     struct tarn_ip *ip;
     struct tarn_link *link;
     uint8_t index;
+    bool stands_in; /* for any address that is not ours */
     uint16_t mtu;
     struct own *addrs;
     struct tarn_pkt_queue loop; /* packets to ourselves, at their IP header */
@@ -260,6 +261,9 @@ struct own *own_find(const struct tarn_ip *ip, const struct tarn_ip_addr *addr,
                      const struct iface *iface); /* iface NULL: of any */
 bool own_is_usable(const struct own *own);
 bool is_broadcast(const struct iface *iface, const struct tarn_ip_addr *addr);
+/* Whether `addr` is somebody else's, in whose place we speak on that interface. */
+bool stands_in_for(const struct tarn_ip *ip, const struct iface *iface,
+                   const struct tarn_ip_addr *addr);
 void addr_event(struct tarn_link_user *user, const struct tarn_ip_addr *addr,
                 enum tarn_link_addr_event event, const uint8_t mac[6], tarn_time now);
 

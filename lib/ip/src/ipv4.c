@@ -55,7 +55,7 @@ static bool is_martian(const struct tarn_ip *ip, const struct iface *iface,
 static bool is_ours(const struct tarn_ip *ip, const struct iface *iface,
                     const struct tarn_link_meta *meta, const struct ipv4_header *h, uint8_t *cast) {
     const struct own *own = own_find(ip, &h->dst, iface);
-    if (own && own_is_usable(own)) {
+    if ((own && own_is_usable(own)) || stands_in_for(ip, iface, &h->dst)) {
         *cast = TARN_LINK_TO_US;
         return meta->cast == TARN_LINK_TO_US;
     }

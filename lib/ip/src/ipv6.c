@@ -39,7 +39,8 @@ static bool is_ours(const struct tarn_ip *ip, const struct iface *iface,
     }
     const struct own *own = own_find(ip, &h->dst, iface);
     *cast = TARN_LINK_TO_US;
-    return own && own_is_usable(own) && meta->cast == TARN_LINK_TO_US;
+    bool ours = (own && own_is_usable(own)) || stands_in_for(ip, iface, &h->dst);
+    return ours && meta->cast == TARN_LINK_TO_US;
 }
 
 /* Where the walk along the chain is. */

@@ -114,9 +114,11 @@ enum tarn_err path_find(struct tarn_ip *ip, unsigned bound, const struct tarn_ip
     if (err)
         return err;
     if (!tarn_ip_addr_is_any(src)) {
-        /* The caller's choice, which has to be an address of ours. */
+        /* The caller's choice, which has to be an address of ours, or one that we stand in for. */
         const struct own *own = own_find(ip, src, NULL);
-        if (!(own && own_is_usable(own)) && !(out->local && tarn_ip_addr_is_loopback(src)))
+        if (!(own && own_is_usable(own)) && !(out->local && tarn_ip_addr_is_loopback(src))
+            && (out->local || out->kind != TARN_LINK_NEIGHBOUR
+                || !stands_in_for(ip, out->iface, src)))
             return TARN_INVALID;
         out->src = *src;
         return TARN_OK;

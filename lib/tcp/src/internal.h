@@ -265,6 +265,7 @@ static inline bool all_is_acked(const struct tcp_conn *c) {
 struct tcp_half {
     struct tarn_map_link by_tuple;
     struct tarn_timer timer;
+    struct tcp_link call; /* in its listener's calls until taken */
     struct tarn_handle listener;
     struct tarn_ip_addr local, remote;
     uint16_t local_port, remote_port;
@@ -277,6 +278,7 @@ struct tcp_half {
     bool accecn : 1;
     bool cookie_due : 1; /* the SYN asked for a Fast Open cookie, or showed an old one */
     uint8_t syn_ecn : 2;
+    bool held : 1; /* nothing was sent yet: tarn_tcp_answer decides */
 };
 
 struct tcp_listener {
@@ -285,7 +287,7 @@ struct tcp_listener {
     struct tarn_task task;
     struct tarn_tcp *tcp;
     struct tarn_endpoint local;
-    struct tcp_link accept_queue;
+    struct tcp_link accept_queue, calls;
     uint32_t accept_count, backlog;
     bool want_accept;
 };
@@ -313,6 +315,7 @@ struct tarn_tcp {
 
     struct tarn_pool conns, flights, halves, listeners, pieces, blocks, sents, ranges, cc_blocks;
     struct tarn_map conn_map, half_map, listener_map;
+    struct tcp_listener *stand_in; /* of tarn_tcp_listen_all; NULL: none */
     struct tarn_timers timers, half_timers;
     struct tarn_hash_key key, isn_key, ts_key, port_key, cookie_key;
     struct tcp_link dirty, events, starved, time_wait;
@@ -432,6 +435,21 @@ struct tcp_listener *tcp_listener_find(struct tarn_tcp *tcp, const struct tarn_i
 /* A SYN for a listener, with an ISN that is to be used (RFC 6191), or NULL. */
 void tcp_listen_syn(struct tarn_tcp *tcp, struct tcp_listener *l, struct tcp_segment *seg,
                     const uint32_t *iss);
+
+void tcp_half_free(struct tarn_tcp *tcp, struct tcp_half *half);
+/* Sends the SYN-ACK, now and at its time again. */
+void tcp_half_start(struct tarn_tcp *tcp, struct tcp_half *half);
+/* Takes a listener; it is in no table yet. NULL: listeners_max. */
+struct tcp_listener *tcp_listener_new(struct tarn_tcp *tcp, const struct tarn_endpoint *local,
+                                      uint32_t backlog);
+bool tcp_listener_owns(const struct tarn_listener *listener);
+
+/* stand_in.c */
+/* A fresh record of the SYN queue waits for tarn_tcp_answer. */
+void tcp_call_begin(struct tcp_listener *l, struct tcp_half *half);
+void tcp_call_input(struct tarn_tcp *tcp, struct tcp_half *half, struct tcp_segment *seg);
+/* No more listening: calls that were not taken are forgotten. */
+void tcp_calls_end(struct tcp_listener *l);
 
 /* cookie.c */
 uint32_t tcp_cookie_make(struct tarn_tcp *tcp, const struct tcp_segment *syn, const uint16_t *mss);

@@ -21,7 +21,8 @@ static struct tcp_listener *find_exact(struct tarn_tcp *tcp, const struct tarn_i
 struct tcp_listener *tcp_listener_find(struct tarn_tcp *tcp, const struct tarn_ip_addr *addr,
                                        uint16_t port) {
     struct tcp_listener *l = find_exact(tcp, addr, port);
-    return l ? l : find_exact(tcp, &TARN_IP_ADDR_NONE, port);
+    l = l ? l : find_exact(tcp, &TARN_IP_ADDR_NONE, port);
+    return l ? l : tcp->stand_in;
 }
 
 static void listener_run(struct tarn_task *task) {
@@ -50,8 +51,12 @@ static void listener_close(struct tarn_listener *listener) {
         tcp_send_reset(c);
         tcp_conn_end(c, TARN_EOF);
     }
+    tcp_calls_end(l);
     tarn_task_cancel(&l->task);
-    tarn_map_remove(&tcp->listener_map, &l->by_port);
+    if (l == tcp->stand_in)
+        tcp->stand_in = NULL;
+    else
+        tarn_map_remove(&tcp->listener_map, &l->by_port);
     tarn_pool_put(&tcp->listeners, l);
 }
 
@@ -60,24 +65,38 @@ static const struct tarn_listener_ops listener_ops = {
     .close = listener_close,
 };
 
-enum tarn_err tarn_tcp_listen(struct tarn_tcp *tcp, const struct tarn_endpoint *local,
-                              uint32_t backlog, struct tarn_listener **out) {
-    struct tarn_ip_addr addr = tarn_ip_addr_is_any(&local->addr) ? TARN_IP_ADDR_NONE : local->addr;
-    if (local->port == 0)
-        return TARN_INVALID;
-    if (find_exact(tcp, &addr, local->port))
-        return TARN_LIMIT;
+bool tcp_listener_owns(const struct tarn_listener *listener) {
+    return listener->ops == &listener_ops;
+}
+
+struct tcp_listener *tcp_listener_new(struct tarn_tcp *tcp, const struct tarn_endpoint *local,
+                                      uint32_t backlog) {
     struct tcp_listener *l = tarn_pool_take(&tcp->listeners);
     if (!l)
-        return TARN_LIMIT;
+        return NULL;
     *l = (struct tcp_listener){
         .listener = {.ops = &listener_ops},
         .task = {.run = listener_run},
         .tcp = tcp,
-        .local = {addr, local->port},
+        .local = *local,
         .backlog = TARN_MAX(backlog, 1u),
     };
     ring_init(&l->accept_queue);
+    ring_init(&l->calls);
+    return l;
+}
+
+enum tarn_err tarn_tcp_listen(struct tarn_tcp *tcp, const struct tarn_endpoint *local,
+                              uint32_t backlog, struct tarn_listener **out) {
+    struct tarn_ip_addr addr = tarn_ip_addr_is_any(&local->addr) ? TARN_IP_ADDR_NONE : local->addr;
+    struct tarn_endpoint at = {addr, local->port};
+    if (local->port == 0)
+        return TARN_INVALID;
+    if (find_exact(tcp, &addr, local->port))
+        return TARN_LIMIT;
+    struct tcp_listener *l = tcp_listener_new(tcp, &at, backlog);
+    if (!l)
+        return TARN_LIMIT;
     tarn_map_insert(&tcp->listener_map, &l->by_port, port_hash(tcp, local->port));
     *out = &l->listener;
     return TARN_OK;
@@ -102,7 +121,8 @@ struct tcp_half *tcp_half_find(struct tarn_tcp *tcp, const struct tcp_segment *s
     return NULL;
 }
 
-static void half_free(struct tarn_tcp *tcp, struct tcp_half *half) {
+void tcp_half_free(struct tarn_tcp *tcp, struct tcp_half *half) {
+    ring_remove(&half->call);
     tarn_map_remove(&tcp->half_map, &half->by_tuple);
     tarn_timer_clear(&tcp->half_timers, &half->timer);
     tarn_pool_put(&tcp->halves, half);
@@ -248,7 +268,7 @@ void tcp_listen_syn(struct tarn_tcp *tcp, struct tcp_listener *l, struct tcp_seg
     struct tcp_half want = half_from_syn(tcp, seg);
     want.iss =
         iss ? *iss : tcp_isn(tcp, &want.local, want.local_port, &want.remote, want.remote_port);
-    if (tcp_fast_open_allows(tcp, seg)) {
+    if (l != tcp->stand_in && tcp_fast_open_allows(tcp, seg)) {
         struct tcp_conn *c = establish(tcp, l, &want, seg);
         if (c)
             tcp_fast_open_begin(c, seg);
@@ -256,23 +276,35 @@ void tcp_listen_syn(struct tarn_tcp *tcp, struct tcp_listener *l, struct tcp_seg
     }
     tcp_ecn_asked(tcp, seg, &want);
     struct tcp_half *half = tarn_pool_take(&tcp->halves);
+    if (!half && l == tcp->stand_in) {
+        tcp->stats.drop_syn_queue++;
+        return;
+    }
     if (!half) {
         answer_with_cookie(tcp, &want, seg);
         return;
     }
     *half = want;
     half->listener = tarn_pool_handle(&tcp->listeners, l);
+    tarn_map_insert(&tcp->half_map, &half->by_tuple, half_hash(tcp, seg));
+    if (l == tcp->stand_in)
+        tcp_call_begin(l, half);
+    else
+        tcp_half_start(tcp, half);
+}
+
+void tcp_half_start(struct tarn_tcp *tcp, struct tcp_half *half) {
     half->sent_us = now_us(tcp);
     half->tries = 1;
-    tarn_map_insert(&tcp->half_map, &half->by_tuple, half_hash(tcp, seg));
     tarn_timer_set(&tcp->half_timers, &half->timer,
                    tarn_time_after(tcp->now, TARN_US(TCP_RTO_INITIAL_US)));
     send_syn_ack(tcp, half, NULL);
 }
 
 void tcp_half_timer(struct tarn_tcp *tcp, struct tcp_half *half) {
-    if (half->tries > TCP_SYN_ACK_TRIES_MAX || !tarn_pool_get(&tcp->listeners, half->listener)) {
-        half_free(tcp, half);
+    if (half->held || half->tries > TCP_SYN_ACK_TRIES_MAX
+        || !tarn_pool_get(&tcp->listeners, half->listener)) {
+        tcp_half_free(tcp, half);
         return;
     }
     tarn_timer_set(&tcp->half_timers, &half->timer,
@@ -287,12 +319,14 @@ void tcp_half_input(struct tarn_tcp *tcp, struct tcp_half *half, struct tcp_segm
     uint32_t wnd = TARN_MIN(tcp->config.limits.rcv_buf_bytes_min, 65535u);
     bool in_window = seg->seq - (half->irs + 1) < wnd;
     if (!l) {
-        half_free(tcp, half);
+        tcp_half_free(tcp, half);
         tcp_listen_input(tcp, seg);
+    } else if (half->held) {
+        tcp_call_input(tcp, half, seg);
     } else if (seg->flags & TCP_RST) {
         /* RFC 5961 section 3.2 */
         if (seg->seq == half->irs + 1)
-            half_free(tcp, half);
+            tcp_half_free(tcp, half);
         else
             tcp->stats.drop_bad_reset++;
     } else if ((seg->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && seg->seq == half->irs) {
@@ -310,7 +344,7 @@ void tcp_half_input(struct tarn_tcp *tcp, struct tcp_half *half, struct tcp_segm
         struct tcp_conn *c = establish(tcp, l, half, seg);
         if (!c)
             return;
-        half_free(tcp, half);
+        tcp_half_free(tcp, half);
         tcp_conn_input(c, seg);
     }
 }
@@ -318,7 +352,7 @@ void tcp_half_input(struct tarn_tcp *tcp, struct tcp_half *half, struct tcp_segm
 /* An ACK for nothing that we remember may answer a cookie. */
 static bool accept_cookie(struct tarn_tcp *tcp, struct tcp_listener *l, struct tcp_segment *seg) {
     struct tcp_half half = half_from_syn(tcp, seg);
-    if (tcp->now >= tcp->cookies_until || !tcp_cookie_check(tcp, seg, &half))
+    if (l == tcp->stand_in || tcp->now >= tcp->cookies_until || !tcp_cookie_check(tcp, seg, &half))
         return false;
     tcp->stats.syn_cookies_good++;
     struct tcp_conn *c = establish(tcp, l, &half, seg);

@@ -75,27 +75,44 @@ enum tarn_err udp_take_error(struct endpoint *ep) {
     return err;
 }
 
+static struct endpoint *endpoint_new(struct tarn_udp *udp,
+                                     const struct tarn_datagram_config *config, uint16_t port) {
+    struct endpoint *ep = tarn_pool_take(&udp->endpoints);
+    if (ep)
+        *ep = (struct endpoint){
+            .datagram.ops = &udp_datagram_ops,
+            .udp = udp,
+            .event_task.run = run_event,
+            .room_task.run = run_room,
+            .readable_due = true,
+            .local = {config->local.addr, port},
+            .bound = config->local.addr,
+            .broadcast = config->broadcast,
+            .shared = config->shared,
+            .iface = config->iface,
+        };
+    return ep;
+}
+
 enum tarn_err tarn_udp_open(struct tarn_udp *udp, const struct tarn_datagram_config *config,
                             struct tarn_handle *out) {
     uint16_t port = config->local.port;
     if (port ? !port_is_free(udp, config, port) : !choose_port(udp, config, &port))
         return TARN_LIMIT;
-    struct endpoint *ep = tarn_pool_take(&udp->endpoints);
+    struct endpoint *ep = endpoint_new(udp, config, port);
     if (!ep)
         return TARN_LIMIT;
-    *ep = (struct endpoint){
-        .datagram.ops = &udp_datagram_ops,
-        .udp = udp,
-        .event_task.run = run_event,
-        .room_task.run = run_room,
-        .readable_due = true,
-        .local = {config->local.addr, port},
-        .bound = config->local.addr,
-        .broadcast = config->broadcast,
-        .shared = config->shared,
-        .iface = config->iface,
-    };
     tarn_map_insert(&udp->by_port, &ep->by_port, port);
+    *out = tarn_pool_handle(&udp->endpoints, ep);
+    return TARN_OK;
+}
+
+enum tarn_err tarn_udp_open_all(struct tarn_udp *udp, struct tarn_handle *out) {
+    struct tarn_datagram_config config = {.local.addr = TARN_IP_ADDR_NONE};
+    struct endpoint *ep = udp->all ? NULL : endpoint_new(udp, &config, 0);
+    if (!ep)
+        return TARN_LIMIT;
+    udp->all = ep;
     *out = tarn_pool_handle(&udp->endpoints, ep);
     return TARN_OK;
 }
@@ -113,6 +130,8 @@ enum tarn_err udp_connect(struct endpoint *ep, const struct tarn_endpoint *remot
     struct tarn_udp *udp = ep->udp;
     struct tarn_endpoint to = {TARN_IP_ADDR_NONE, 0};
     struct tarn_ip_addr src = ep->bound;
+    if (ep == udp->all)
+        return TARN_INVALID;
     if (remote) {
         struct tarn_ip_route route;
         to = *remote;
@@ -227,6 +246,9 @@ void udp_close(struct endpoint *ep) {
     udp_rx_clear(ep);
     tarn_task_cancel(&ep->event_task);
     tarn_task_cancel(&ep->room_task);
-    tarn_map_remove(&udp->by_port, &ep->by_port);
+    if (ep == udp->all)
+        udp->all = NULL;
+    else
+        tarn_map_remove(&udp->by_port, &ep->by_port);
     tarn_pool_put(&udp->endpoints, ep);
 }

@@ -172,6 +172,7 @@ void tarn_udp_input(struct tarn_udp *udp, const struct tarn_ip_meta *meta, struc
         return;
     }
     struct endpoint *ep = find(udp, meta, &info);
+    ep = ep ? ep : udp->all;
     if (!ep) {
         refuse(udp, meta, pkt, true, now);
         return;

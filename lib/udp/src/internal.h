@@ -60,6 +60,7 @@ struct tarn_udp {
     struct tarn_ip_upper upper;
     struct tarn_udp_config config;
     struct tarn_pool endpoints, groups, rx;
+    struct endpoint *all;    /* hears what no other does; NULL: nobody */
     struct tarn_map by_port; /* the port is its own hash: our ports are no stranger's choice */
     struct tarn_tasks room;  /* endpoints that wait for the send queue */
     struct tx *tx;           /* a ring of config.tx_datagrams_max */

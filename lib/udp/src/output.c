@@ -9,6 +9,8 @@ static enum tarn_err aim(struct endpoint *ep, const struct tarn_datagram_info *i
     bool named = info->remote.port != 0;
     if (!named && !ep->connected)
         return TARN_INVALID;
+    if (ep == ep->udp->all && info->local.port == 0)
+        return TARN_INVALID;
     *to = named ? info->remote : ep->remote;
     if (ep->connected && !udp_endpoint_equal(to, &ep->remote))
         return TARN_INVALID;
@@ -57,7 +59,7 @@ static void put_header(const struct endpoint *ep, const struct tarn_datagram_inf
                        const struct tarn_endpoint *to, struct tx *tx) {
     uint32_t len = tx->pkt->len + UDP_HEADER_BYTES;
     struct tarn_writer w = tarn_pkt_prepend(tx->pkt, UDP_HEADER_BYTES);
-    tarn_writer_u16be(&w, ep->local.port);
+    tarn_writer_u16be(&w, ep->local.port ? ep->local.port : info->local.port);
     tarn_writer_u16be(&w, to->port);
     tarn_writer_u16be(&w, (uint16_t)len);
     tarn_writer_u16be(&w, tarn_csum_fold(tarn_ip_pseudo_csum(&tx->meta, len)));

@@ -193,6 +193,16 @@ struct tarn_ip_forwarder {
  * error about the packet as it came. Outlives the tarn_ip; NULL: a host again. */
 void tarn_ip_forward_by(struct tarn_ip *ip, struct tarn_ip_forwarder *forwarder);
 
+/* -- standing in --------------------------------------------------------------------------------
+ */
+
+/* On: TCP, UDP and whatever else is registered get the unicast packets that come in by that
+ * interface to anybody's address, as if it were ours, and may speak from any address to its
+ * network: for who stands in for all the hosts behind it (a proxy, NAT in user space). Pings are
+ * still answered for own addresses only. Where there is a forwarder, it goes first and this does
+ * nothing. TARN_INVALID: no such interface. */
+TARN_MUST_USE enum tarn_err tarn_ip_stand_in(struct tarn_ip *ip, unsigned iface, bool on);
+
 /* -- counters -----------------------------------------------------------------------------------
  */
 

@@ -144,6 +144,33 @@ TARN_MUST_USE enum tarn_err tarn_tcp_connect_with(struct tarn_tcp *tcp,
                                                   struct tarn_span data, tarn_time now,
                                                   struct tarn_flow **out, size_t *n);
 
+/* -- standing in for other hosts ------------------------------------------------------------- */
+
+/* A SYN whose handshake waits for an answer. */
+struct tarn_tcp_call {
+    struct tarn_handle handle;
+    struct tarn_endpoint local, remote;
+};
+enum tarn_tcp_answer {
+    TARN_TCP_ACCEPT, /* the handshake goes on, and ends in the accept queue */
+    TARN_TCP_REFUSE, /* a reset, as where nothing listens */
+    TARN_TCP_IGNORE, /* nothing, as from a host that is not there */
+};
+/* Listens at every address and port where no other listener does, for who stands in for other hosts
+ * (a proxy, NAT in user space): each SYN is a call, told by on_event as flows to accept are, so
+ * that the peer can be told what the host behind says. syn_queue_max calls wait, no longer than
+ * connect_timeout; there are no cookies and no Fast Open here. TARN_LIMIT: there is such a
+ * listener, or listeners_max. */
+TARN_MUST_USE enum tarn_err tarn_tcp_listen_all(struct tarn_tcp *tcp, uint32_t backlog,
+                                                struct tarn_listener **out);
+/* The oldest call that has not been taken. TARN_AGAIN: none, an event follows. TARN_INVALID: not a
+ * listener of listen_all. */
+TARN_MUST_USE enum tarn_err tarn_tcp_call(struct tarn_listener *listener,
+                                          struct tarn_tcp_call *out);
+/* TARN_NOT_FOUND: the peer has given up, or the time is over. */
+TARN_MUST_USE enum tarn_err tarn_tcp_answer(struct tarn_tcp *tcp, struct tarn_handle call,
+                                            enum tarn_tcp_answer answer, tarn_time now);
+
 /* -- one connection --------------------------------------------------------------------------- */
 /* All of these answer TARN_INVALID for a flow that is not TCP's. */
 

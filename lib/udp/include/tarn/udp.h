@@ -91,6 +91,11 @@ tarn_time tarn_udp_deadline(const struct tarn_udp *udp);
 TARN_MUST_USE enum tarn_err tarn_udp_open(struct tarn_udp *udp,
                                           const struct tarn_datagram_config *config,
                                           struct tarn_handle *out);
+/* The endpoint that hears what is sent to one host alone and to no other endpoint, whatever its
+ * address and port: for who stands in for other hosts (tarn_ip_stand_in). Where it sends,
+ * info->local says from what address and port; it is never connected (TARN_INVALID). TARN_LIMIT:
+ * there is one, or endpoints_max. */
+TARN_MUST_USE enum tarn_err tarn_udp_open_all(struct tarn_udp *udp, struct tarn_handle *out);
 /* As the calls of tarn/datagram.h of the same name, where they are described. */
 TARN_MUST_USE enum tarn_err tarn_udp_connect(struct tarn_udp *udp, struct tarn_handle endpoint,
                                              const struct tarn_endpoint *remote);
