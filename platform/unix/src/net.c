@@ -80,6 +80,10 @@ static enum tarn_err open_device(struct unix_net_request *request, struct tarn_n
         request->value = rest;
         return unix_pcap_live_new(request, out);
     }
+    if (starts(request->value, "unix:", &rest)) {
+        request->value = rest;
+        return unix_stream_new(request, out);
+    }
     if (starts(request->value, "pcap:", &rest)) {
         request->value = rest;
         return unix_pcap_file_new(request, out);

@@ -14,6 +14,8 @@ struct unix_net_request {
 };
 /* tap.c: "tap0" or "@5". */
 enum tarn_err unix_tap_new(const struct unix_net_request *request, struct tarn_netif **out);
+/* stream.c: "/run/frames": the path of a socket. */
+enum tarn_err unix_stream_new(const struct unix_net_request *request, struct tarn_netif **out);
 /* pcap_file.c: "IN.pcap", "IN.pcap,OUT.pcap", "IN.pcap,OUT.pcap,paced". */
 enum tarn_err unix_pcap_file_new(const struct unix_net_request *request, struct tarn_netif **out);
 /* pcap_live.c: "eth0". */
