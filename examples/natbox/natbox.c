@@ -45,36 +45,15 @@ static tarn_time deadline(struct tarn_poller *p) {
  */
 
 static void serve(struct tarn_datagram *d, unsigned events) {
-    uint8_t buf[TARN_DHCP_MESSAGE_BYTES_MAX];
-    struct tarn_datagram_info from;
-    struct tarn_bytes data;
     (void)events;
-    while (tarn_datagram_peek(d, &data, &from) == TARN_OK) {
-        struct tarn_writer w = TARN_WRITER_ARRAY(buf);
-        struct tarn_dhcp_path path;
-        if (tarn_dhcp_server_input(dhcp, tarn_bytes_span(data), &w, &path,
-                                   tarn_now(env_of_events))) {
-            struct tarn_datagram_info to = {.remote = {path.dst, path.dst_port},
-                                            .local = {path.src, 0}};
-            (void)!tarn_datagram_send(d, &to, tarn_writer_span(&w)); /* the client asks again */
-        }
-        tarn_datagram_consume(d);
-    }
+    tarn_dhcp_server_serve(dhcp, d, tarn_now(env_of_events));
 }
 
-/* The upper half of the inside's addresses. */
 static enum tarn_err start_dhcp(struct tarn_env *env, const struct tarn_ip_prefix *net) {
-    uint32_t hosts = net->bits < 31 ? (1u << (32 - net->bits)) : 0;
-    uint32_t base = tarn_ip_addr_v4(&net->addr) & ~(hosts - 1);
-    uint32_t count = TARN_MIN(hosts / 2, 1024u);
-    if (net->bits < 8 || net->bits > 29)
-        return TARN_INVALID;
     struct tarn_dhcp_server_config config = {
         .alloc = tarn_env_alloc(env),
         .random = tarn_env_random(env),
         .addr = *net,
-        .first = tarn_ip_addr_from_v4(base + hosts - 1 - count),
-        .last = tarn_ip_addr_from_v4(base + hosts - 2),
         .gateway = net->addr,
         .lease_seconds = (uint32_t)tarn_key_u64(env, &lease),
         .authoritative = true,
@@ -85,7 +64,9 @@ static enum tarn_err start_dhcp(struct tarn_env *env, const struct tarn_ip_prefi
         .broadcast = true};
     struct tarn_handle handle;
     (void)tarn_key_addr(env, &dns, &config.dns);
-    enum tarn_err err = tarn_dhcp_server_new(&config, &dhcp);
+    enum tarn_err err = tarn_dhcp_server_range(net, &config.first, &config.last);
+    if (!err)
+        err = tarn_dhcp_server_new(&config, &dhcp);
     if (!err)
         err = tarn_udp_open(router.udp, &port, &handle);
     if (!err)

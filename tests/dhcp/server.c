@@ -160,3 +160,20 @@ Test(config, ranges_are_checked) {
     c.last = TARN_IP_ADDR_V4(10, 0, 1, 8);
     cr_assert_eq(tarn_dhcp_server_new(&c, &s), TARN_INVALID);
 }
+
+Test(server, the_range_nobody_named_is_the_upper_half) {
+    struct tarn_ip_prefix net = {TARN_IP_ADDR_V4(10, 0, 2, 2), 24};
+    struct tarn_ip_addr first, last;
+    cr_assert_eq(tarn_dhcp_server_range(&net, &first, &last), TARN_OK);
+    cr_assert_eq(tarn_ip_addr_v4(&first), 0x0a00027f);
+    cr_assert_eq(tarn_ip_addr_v4(&last), 0x0a0002fe, "not the broadcast address");
+    net.bits = 8;
+    cr_assert_eq(tarn_dhcp_server_range(&net, &first, &last), TARN_OK);
+    cr_assert_eq(tarn_ip_addr_v4(&last) - tarn_ip_addr_v4(&first), 1023);
+    net.bits = 30;
+    cr_assert_eq(tarn_dhcp_server_range(&net, &first, &last), TARN_INVALID);
+    net.bits = 7;
+    cr_assert_eq(tarn_dhcp_server_range(&net, &first, &last), TARN_INVALID);
+    net = (struct tarn_ip_prefix){TARN_IP_ADDR_NONE, 24};
+    cr_assert_eq(tarn_dhcp_server_range(&net, &first, &last), TARN_INVALID);
+}

@@ -16,6 +16,7 @@
 #define TARN_DHCP_SERVER_H
 
 #include <tarn/alloc.h>
+#include <tarn/datagram.h>
 #include <tarn/dhcp_message.h>
 #include <tarn/env.h>
 #include <tarn/err.h>
@@ -57,6 +58,14 @@ TARN_MUST_USE enum tarn_err tarn_dhcp_server_new(const struct tarn_dhcp_server_c
 TARN_MUST_USE bool tarn_dhcp_server_input(struct tarn_dhcp_server *s, struct tarn_span payload,
                                           struct tarn_writer *w, struct tarn_dhcp_path *path,
                                           tarn_time now);
+/* Answers all that waits at `port`, an endpoint at port 67 that may broadcast, bound to the one
+ * interface that is served: what an on_event of its does. */
+void tarn_dhcp_server_serve(struct tarn_dhcp_server *s, struct tarn_datagram *port, tarn_time now);
+/* A range where the operator says none: the upper half of the network, at most 1024 addresses.
+ * TARN_INVALID: not an IPv4 network of /8 to /29. */
+TARN_MUST_USE enum tarn_err tarn_dhcp_server_range(const struct tarn_ip_prefix *net,
+                                                   struct tarn_ip_addr *first,
+                                                   struct tarn_ip_addr *last);
 /* Frees what has run out; input does so too, so a server needs no loop of its own. */
 void tarn_dhcp_server_tick(struct tarn_dhcp_server *s, tarn_time now);
 tarn_time tarn_dhcp_server_deadline(const struct tarn_dhcp_server *s);
