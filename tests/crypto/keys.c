@@ -18,10 +18,10 @@ struct made {
     struct tarn_private_key key;
 };
 
-static void make(struct made *m, enum tarn_key_type type) {
-    struct tarn_bytes s = {m->secret, tarn_key_scalar_bytes(type)};
-    struct tarn_bytes p = {m->point, tarn_key_point_bytes(type)};
-    cr_assert_eq(tarn_key_generate(type, rnd(), s, p), TARN_OK);
+static void make(struct made *m, enum tarn_pk_type type) {
+    struct tarn_bytes s = {m->secret, tarn_pk_scalar_bytes(type)};
+    struct tarn_bytes p = {m->point, tarn_pk_point_bytes(type)};
+    cr_assert_eq(tarn_pk_generate(type, rnd(), s, p), TARN_OK);
     m->key = (struct tarn_private_key){.pub = {.type = type, .point = tarn_bytes_span(p)},
                                        .secret = tarn_bytes_span(s)};
     cr_assert_eq(tarn_public_key_check(&m->key.pub), TARN_OK);
@@ -52,18 +52,18 @@ static void round_trip(const struct tarn_private_key *key, const struct tarn_sch
 
 Test(keys, ecdsa_and_eddsa) {
     struct made m;
-    make(&m, TARN_KEY_P256);
+    make(&m, TARN_PK_P256);
     round_trip(&m.key, &tarn_ecdsa_sha256);
     round_trip(&m.key, &tarn_ecdsa_raw_sha256);
     round_trip(&m.key, &tarn_ecdsa_sha512);
-    make(&m, TARN_KEY_P384);
+    make(&m, TARN_PK_P384);
     round_trip(&m.key, &tarn_ecdsa_sha384);
-    make(&m, TARN_KEY_P521);
+    make(&m, TARN_PK_P521);
     round_trip(&m.key, &tarn_ecdsa_sha512);
     round_trip(&m.key, &tarn_ecdsa_raw_sha512);
-    make(&m, TARN_KEY_ED25519);
+    make(&m, TARN_PK_ED25519);
     round_trip(&m.key, &tarn_ed25519);
-    make(&m, TARN_KEY_ED448);
+    make(&m, TARN_PK_ED448);
     round_trip(&m.key, &tarn_ed448);
 }
 
@@ -71,7 +71,7 @@ Test(keys, rsa) {
     uint8_t memory[6 * 1024 / 8];
     struct tarn_private_key key;
     cr_assert_eq(tarn_rsa_generate(rnd(), 1024, TARN_BYTES_ARRAY(memory), &key), TARN_OK);
-    cr_assert_eq(tarn_key_bits(&key.pub), 1024);
+    cr_assert_eq(tarn_pk_bits(&key.pub), 1024);
     round_trip(&key, &tarn_rsa_sha256);
     round_trip(&key, &tarn_rsa_sha1);
     round_trip(&key, &tarn_pss_sha256);
@@ -120,7 +120,7 @@ Test(keys, a_scheme_serves_its_own_keys_only) {
     struct made m;
     uint8_t sig[200];
     struct tarn_writer w = TARN_WRITER_ARRAY(sig);
-    make(&m, TARN_KEY_ED25519);
+    make(&m, TARN_PK_ED25519);
     cr_assert_eq(tarn_sign(&m.key, &tarn_ecdsa_sha256, rnd(), TARN_SPAN_LIT("x"), &w),
                  TARN_INVALID);
     cr_assert_eq(tarn_verify(&m.key.pub, &tarn_rsa_sha256, TARN_SPAN_LIT("x"), TARN_SPAN_LIT("y")),
@@ -128,12 +128,12 @@ Test(keys, a_scheme_serves_its_own_keys_only) {
 }
 
 Test(keys, agreement_is_the_same_on_both_sides) {
-    static const enum tarn_key_type types[] = {TARN_KEY_P256, TARN_KEY_P384, TARN_KEY_P521,
-                                               TARN_KEY_X25519, TARN_KEY_X448};
+    static const enum tarn_pk_type types[] = {TARN_PK_P256, TARN_PK_P384, TARN_PK_P521,
+                                              TARN_PK_X25519, TARN_PK_X448};
     for (size_t i = 0; i < TARN_COUNT_OF(types); i++) {
         struct made a, b;
         uint8_t one[66], two[66];
-        size_t n = tarn_key_scalar_bytes(types[i]);
+        size_t n = tarn_pk_scalar_bytes(types[i]);
         make(&a, types[i]);
         make(&b, types[i]);
         cr_assert_eq(tarn_agree(types[i], a.key.secret, b.key.pub.point, tarn_bytes_of(one, n)),
@@ -152,14 +152,14 @@ Test(keys, scalars_outside_the_group_are_refused) {
                                       0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51};
     uint8_t s[32] = {0}, point[65];
     struct tarn_bytes p = TARN_BYTES_ARRAY(point);
-    cr_assert_eq(tarn_key_public(TARN_KEY_P256, TARN_SPAN_ARRAY(s), p), TARN_INVALID);
+    cr_assert_eq(tarn_pk_public(TARN_PK_P256, TARN_SPAN_ARRAY(s), p), TARN_INVALID);
     s[31] = 1;
-    cr_assert_eq(tarn_key_public(TARN_KEY_P256, TARN_SPAN_ARRAY(s), p), TARN_OK);
+    cr_assert_eq(tarn_pk_public(TARN_PK_P256, TARN_SPAN_ARRAY(s), p), TARN_OK);
     cr_assert_eq(point[1], 0x6b); /* the generator */
-    cr_assert_eq(tarn_key_public(TARN_KEY_P256, TARN_SPAN_ARRAY(order), p), TARN_INVALID);
+    cr_assert_eq(tarn_pk_public(TARN_PK_P256, TARN_SPAN_ARRAY(order), p), TARN_INVALID);
     tarn_bytes_copy(TARN_BYTES_ARRAY(s), TARN_SPAN_ARRAY(order));
     s[31]--;
-    cr_assert_eq(tarn_key_public(TARN_KEY_P256, TARN_SPAN_ARRAY(s), p), TARN_OK);
+    cr_assert_eq(tarn_pk_public(TARN_PK_P256, TARN_SPAN_ARRAY(s), p), TARN_OK);
     cr_assert_eq(point[1], 0x6b); /* its negative */
 }
 

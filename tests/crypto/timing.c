@@ -80,23 +80,23 @@ static void aead(const struct tarn_aead *alg) {
         abort();
 }
 
-static void agree(enum tarn_key_type type) {
+static void agree(enum tarn_pk_type type) {
     uint8_t one[66] = {0}, point[133], shared[66];
-    size_t n = tarn_key_scalar_bytes(type);
+    size_t n = tarn_pk_scalar_bytes(type);
     memset(one + 2, 0x45, n - 2);
     secret(one, n);
-    enum tarn_err err = tarn_key_public(type, tarn_span_of(one, n),
-                                        tarn_bytes_of(point, tarn_key_point_bytes(type)));
+    enum tarn_err err =
+        tarn_pk_public(type, tarn_span_of(one, n), tarn_bytes_of(point, tarn_pk_point_bytes(type)));
     open_up(point, sizeof point);
     if (err
-        || tarn_agree(type, tarn_span_of(one, n), tarn_span_of(point, tarn_key_point_bytes(type)),
+        || tarn_agree(type, tarn_span_of(one, n), tarn_span_of(point, tarn_pk_point_bytes(type)),
                       tarn_bytes_of(shared, n)))
         abort();
 }
 
-static void sign(enum tarn_key_type type, const struct tarn_scheme *scheme) {
+static void sign(enum tarn_pk_type type, const struct tarn_scheme *scheme) {
     uint8_t one[66] = {0}, sig[200];
-    size_t n = tarn_key_scalar_bytes(type);
+    size_t n = tarn_pk_scalar_bytes(type);
     struct tarn_writer w = TARN_WRITER_ARRAY(sig);
     memset(one + 2, 0x45, n - 2);
     secret(one, n);
@@ -140,25 +140,25 @@ int main(int argc, char **argv) {
     else if (!strcmp(op, "chacha20-poly1305"))
         aead(&tarn_chacha20_poly1305);
     else if (!strcmp(op, "x25519"))
-        agree(TARN_KEY_X25519);
+        agree(TARN_PK_X25519);
     else if (!strcmp(op, "x448"))
-        agree(TARN_KEY_X448);
+        agree(TARN_PK_X448);
     else if (!strcmp(op, "ecdh-p256"))
-        agree(TARN_KEY_P256);
+        agree(TARN_PK_P256);
     else if (!strcmp(op, "ecdh-p384"))
-        agree(TARN_KEY_P384);
+        agree(TARN_PK_P384);
     else if (!strcmp(op, "ecdh-p521"))
-        agree(TARN_KEY_P521);
+        agree(TARN_PK_P521);
     else if (!strcmp(op, "ecdsa-p256"))
-        sign(TARN_KEY_P256, &tarn_ecdsa_sha256);
+        sign(TARN_PK_P256, &tarn_ecdsa_sha256);
     else if (!strcmp(op, "ecdsa-p384"))
-        sign(TARN_KEY_P384, &tarn_ecdsa_sha384);
+        sign(TARN_PK_P384, &tarn_ecdsa_sha384);
     else if (!strcmp(op, "ecdsa-p521"))
-        sign(TARN_KEY_P521, &tarn_ecdsa_sha512);
+        sign(TARN_PK_P521, &tarn_ecdsa_sha512);
     else if (!strcmp(op, "ed25519"))
-        sign(TARN_KEY_ED25519, &tarn_ed25519);
+        sign(TARN_PK_ED25519, &tarn_ed25519);
     else if (!strcmp(op, "ed448"))
-        sign(TARN_KEY_ED448, &tarn_ed448);
+        sign(TARN_PK_ED448, &tarn_ed448);
     else if (!strcmp(op, "mlkem768"))
         mlkem();
     else if (!strcmp(op, "pkcs7"))

@@ -183,12 +183,12 @@ static void xts(bool encrypt) {
     say_result(err, data.len);
 }
 
-static enum tarn_key_type type_of(int i) {
+static enum tarn_pk_type type_of(int i) {
     static const char *const names[] = {"none",    "rsa",   "p256",   "p384", "p521",
                                         "ed25519", "ed448", "x25519", "x448", "dsa"};
     for (size_t t = 0; t < TARN_COUNT_OF(names); t++)
         if (!strcmp(word(i), names[t]))
-            return (enum tarn_key_type)t;
+            return (enum tarn_pk_type)t;
     exit(2);
 }
 
@@ -207,10 +207,10 @@ static const struct tarn_scheme *scheme_of(int i) {
 /* verify SCHEME TYPE MSG SIG KEY... */
 static void verify(void) {
     struct tarn_public_key key = {.type = type_of(2)};
-    if (key.type == TARN_KEY_RSA) {
+    if (key.type == TARN_PK_RSA) {
         key.n = bytes(5);
         key.e = bytes(6);
-    } else if (key.type == TARN_KEY_DSA) {
+    } else if (key.type == TARN_PK_DSA) {
         key.p = bytes(5);
         key.q = bytes(6);
         key.g = bytes(7);
@@ -223,7 +223,7 @@ static void verify(void) {
 
 /* pss DIGEST MGF SALT MSG SIG N E */
 static void pss(void) {
-    struct tarn_public_key key = {.type = TARN_KEY_RSA, .n = bytes(6), .e = bytes(7)};
+    struct tarn_public_key key = {.type = TARN_PK_RSA, .n = bytes(6), .e = bytes(7)};
     struct tarn_scheme s = {"pss", &tarn_rsa_pss_ops, tarn_digest_named(named(1)),
                             tarn_digest_named(named(2)), number(3)};
     say_err(tarn_verify(&key, &s, bytes(4), bytes(5)));
@@ -238,14 +238,14 @@ static void sign(void) {
 }
 
 static void agree(void) {
-    enum tarn_key_type type = type_of(1);
-    size_t n = tarn_key_scalar_bytes(type);
+    enum tarn_pk_type type = type_of(1);
+    size_t n = tarn_pk_scalar_bytes(type);
     say_result(tarn_agree(type, bytes(2), bytes(3), tarn_bytes_of(out, n)), n);
 }
 
 /* oaep|pkcs1 CT LABEL N E P Q DP DQ QINV */
 static void rsa_decrypt(bool oaep) {
-    struct tarn_private_key key = {.pub = {.type = TARN_KEY_RSA, .n = bytes(3), .e = bytes(4)},
+    struct tarn_private_key key = {.pub = {.type = TARN_PK_RSA, .n = bytes(3), .e = bytes(4)},
                                    .p = bytes(5),
                                    .q = bytes(6),
                                    .dp = bytes(7),

@@ -108,7 +108,7 @@ def images_build(folder):
                         f"{SOURCE}/platform/spt/spt.ini", "-Dtarget=spt"], check=True, stdout=log,
                        stderr=log, env={k: v for k, v in os.environ.items() if k != "CFLAGS"})
     wanted = [os.path.relpath(image(name), WORK) for name in
-              ("hello", "website", "answer", "crash", "disk", "echo", "env", "many", "syscall")]
+              ("hello", "website", "answer", "crash", "disk", "echo", "env", "many", "syscall", "crypto")]
     subprocess.run(["ninja", "-j2", "-C", WORK, *wanted], check=True, stdout=log, stderr=log)
 
 
@@ -142,8 +142,9 @@ def hello_upstream(folder):
 
 @check
 def status(folder):
-    """the program's result is the exit status"""
+    """the program's result is the exit status; nettle and GMP work inside an image, in 4 MB"""
     expect(run(image("answer")), 42)
+    expect(run(image("crypto"), mem=4), 0, "crypto works")
 
 
 @check

@@ -4,8 +4,8 @@
 
 #include <nettle/dsa.h>
 
-static bool serves(enum tarn_key_type type) {
-    return type == TARN_KEY_DSA;
+static bool serves(enum tarn_pk_type type) {
+    return type == TARN_PK_DSA;
 }
 
 static void params_from(struct dsa_params *params, const struct tarn_public_key *key) {

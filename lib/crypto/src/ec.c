@@ -9,44 +9,44 @@
 #define LIMBS_MAX 9
 
 struct curve {
-    enum tarn_key_type type;
+    enum tarn_pk_type type;
     size_t bytes;
     uint8_t order[TARN_EC_SCALAR_BYTES_MAX];
 };
 static const struct curve curves[] = {
-    {TARN_KEY_P256, 32, {0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff,
-                         0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17,
-                         0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51}},
-    {TARN_KEY_P384, 48, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-                         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-                         0xc7, 0x63, 0x4d, 0x81, 0xf4, 0x37, 0x2d, 0xdf, 0x58, 0x1a, 0x0d, 0xb2,
-                         0x48, 0xb0, 0xa7, 0x7a, 0xec, 0xec, 0x19, 0x6a, 0xcc, 0xc5, 0x29, 0x73}},
-    {TARN_KEY_P521, 66, {0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-                         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-                         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-                         0xfa, 0x51, 0x86, 0x87, 0x83, 0xbf, 0x2f, 0x96, 0x6b, 0x7f, 0xcc,
-                         0x01, 0x48, 0xf7, 0x09, 0xa5, 0xd0, 0x3b, 0xb5, 0xc9, 0xb8, 0x89,
-                         0x9c, 0x47, 0xae, 0xbb, 0x6f, 0xb7, 0x1e, 0x91, 0x38, 0x64, 0x09}},
+    {TARN_PK_P256, 32, {0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff,
+                        0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17,
+                        0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51}},
+    {TARN_PK_P384, 48, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                        0xc7, 0x63, 0x4d, 0x81, 0xf4, 0x37, 0x2d, 0xdf, 0x58, 0x1a, 0x0d, 0xb2,
+                        0x48, 0xb0, 0xa7, 0x7a, 0xec, 0xec, 0x19, 0x6a, 0xcc, 0xc5, 0x29, 0x73}},
+    {TARN_PK_P521, 66, {0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                        0xfa, 0x51, 0x86, 0x87, 0x83, 0xbf, 0x2f, 0x96, 0x6b, 0x7f, 0xcc,
+                        0x01, 0x48, 0xf7, 0x09, 0xa5, 0xd0, 0x3b, 0xb5, 0xc9, 0xb8, 0x89,
+                        0x9c, 0x47, 0xae, 0xbb, 0x6f, 0xb7, 0x1e, 0x91, 0x38, 0x64, 0x09}},
 };
 
-static const struct curve *find(enum tarn_key_type type) {
+static const struct curve *find(enum tarn_pk_type type) {
     for (size_t i = 0; i < TARN_COUNT_OF(curves); i++)
         if (TARN_AT(curves, i).type == type)
             return &TARN_AT(curves, i);
     return NULL;
 }
 
-const struct ecc_curve *curve_of(enum tarn_key_type type) {
+const struct ecc_curve *curve_of(enum tarn_pk_type type) {
     switch (type) {
-    case TARN_KEY_P256: return nettle_get_secp_256r1();
-    case TARN_KEY_P384: return nettle_get_secp_384r1();
-    case TARN_KEY_P521: return nettle_get_secp_521r1();
+    case TARN_PK_P256: return nettle_get_secp_256r1();
+    case TARN_PK_P384: return nettle_get_secp_384r1();
+    case TARN_PK_P521: return nettle_get_secp_521r1();
     default: return NULL;
     }
 }
 
 /* In [1, order - 1], in constant time. */
-bool ec_scalar_is_valid(enum tarn_key_type type, struct tarn_span secret) {
+bool ec_scalar_is_valid(enum tarn_pk_type type, struct tarn_span secret) {
     const struct curve *c = find(type);
     uint32_t borrow = 0, any = 0;
     if (!c || secret.len != c->bytes)
@@ -74,7 +74,7 @@ static void limbs_to(struct tarn_bytes be, const mp_limb_t *limbs, size_t count)
             (uint8_t)(TARN_AT_N(limbs, count, i / 8) >> 8 * (i % 8));
 }
 
-static bool scalar_from(struct ecc_scalar *s, enum tarn_key_type type, struct tarn_span secret) {
+static bool scalar_from(struct ecc_scalar *s, enum tarn_pk_type type, struct tarn_span secret) {
     if (!ec_scalar_is_valid(type, secret))
         return false;
     ecc_scalar_init(s, curve_of(type));
@@ -87,7 +87,7 @@ static void scalar_wipe(struct ecc_scalar *s) {
     ecc_scalar_clear(s);
 }
 
-static bool point_from(struct ecc_point *p, enum tarn_key_type type, struct tarn_span point) {
+static bool point_from(struct ecc_point *p, enum tarn_pk_type type, struct tarn_span point) {
     const struct curve *c = find(type);
     mpz_t x, y;
     if (!c || point.len != 1 + 2 * c->bytes || tarn_span_at(point, 0) != 4)
@@ -106,7 +106,7 @@ static bool point_from(struct ecc_point *p, enum tarn_key_type type, struct tarn
     return on_curve;
 }
 
-bool ec_point_is_valid(enum tarn_key_type type, struct tarn_span point) {
+bool ec_point_is_valid(enum tarn_pk_type type, struct tarn_span point) {
     struct ecc_point p;
     if (!point_from(&p, type, point))
         return false;
@@ -114,7 +114,7 @@ bool ec_point_is_valid(enum tarn_key_type type, struct tarn_span point) {
     return true;
 }
 
-enum tarn_err ec_public(enum tarn_key_type type, struct tarn_span secret, struct tarn_bytes point) {
+enum tarn_err ec_public(enum tarn_pk_type type, struct tarn_span secret, struct tarn_bytes point) {
     const struct curve *c = find(type);
     struct ecc_scalar s;
     struct ecc_point p;
@@ -131,7 +131,7 @@ enum tarn_err ec_public(enum tarn_key_type type, struct tarn_span secret, struct
     return TARN_OK;
 }
 
-enum tarn_err ec_agree(enum tarn_key_type type, struct tarn_span secret, struct tarn_span peer,
+enum tarn_err ec_agree(enum tarn_pk_type type, struct tarn_span secret, struct tarn_span peer,
                        struct tarn_bytes shared) {
     const struct curve *c = find(type);
     struct ecc_scalar s;
@@ -153,7 +153,7 @@ enum tarn_err ec_agree(enum tarn_key_type type, struct tarn_span secret, struct 
     return TARN_OK;
 }
 
-static bool serves(enum tarn_key_type type) {
+static bool serves(enum tarn_pk_type type) {
     return find(type) != NULL;
 }
 

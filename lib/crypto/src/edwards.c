@@ -10,7 +10,7 @@ static bool canonical(struct tarn_span sig) {
 }
 
 #define EDDSA(id, text, nettle, type, key_bytes, sig_bytes)                                        \
-    static bool id##_serves(enum tarn_key_type t) {                                                \
+    static bool id##_serves(enum tarn_pk_type t) {                                                 \
         return t == type;                                                                          \
     }                                                                                              \
     static enum tarn_err id##_check(const struct tarn_scheme *s, const struct tarn_public_key *k,  \
@@ -37,6 +37,5 @@ static bool canonical(struct tarn_span sig) {
     static const struct tarn_scheme_ops id##_ops = {id##_serves, id##_check, id##_make};           \
     const struct tarn_scheme tarn_##id = {text, &id##_ops};
 
-EDDSA(ed25519, "ed25519", ed25519_sha512, TARN_KEY_ED25519, ED25519_KEY_SIZE,
-      ED25519_SIGNATURE_SIZE)
-EDDSA(ed448, "ed448", ed448_shake256, TARN_KEY_ED448, ED448_KEY_SIZE, ED448_SIGNATURE_SIZE)
+EDDSA(ed25519, "ed25519", ed25519_sha512, TARN_PK_ED25519, ED25519_KEY_SIZE, ED25519_SIGNATURE_SIZE)
+EDDSA(ed448, "ed448", ed448_shake256, TARN_PK_ED448, ED448_KEY_SIZE, ED448_SIGNATURE_SIZE)

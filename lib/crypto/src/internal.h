@@ -31,11 +31,11 @@ TARN_MUST_USE bool der_pair_read(struct tarn_span der, struct tarn_span *r, stru
 void der_pair_write(struct tarn_writer *w, struct tarn_span r, struct tarn_span s);
 
 /* The NIST curves. */
-const struct ecc_curve *curve_of(enum tarn_key_type type);
-enum tarn_err ec_public(enum tarn_key_type type, struct tarn_span secret, struct tarn_bytes point);
-enum tarn_err ec_agree(enum tarn_key_type type, struct tarn_span secret, struct tarn_span peer,
+const struct ecc_curve *curve_of(enum tarn_pk_type type);
+enum tarn_err ec_public(enum tarn_pk_type type, struct tarn_span secret, struct tarn_bytes point);
+enum tarn_err ec_agree(enum tarn_pk_type type, struct tarn_span secret, struct tarn_span peer,
                        struct tarn_bytes shared);
-bool ec_point_is_valid(enum tarn_key_type type, struct tarn_span point);
-bool ec_scalar_is_valid(enum tarn_key_type type, struct tarn_span secret);
+bool ec_point_is_valid(enum tarn_pk_type type, struct tarn_span point);
+bool ec_scalar_is_valid(enum tarn_pk_type type, struct tarn_span secret);
 
 #endif

@@ -128,7 +128,7 @@ enum tarn_err tarn_rsa_generate(struct tarn_random *random, unsigned bits, struc
     mpz_set_ui(pub.e, 65537);
     bool made = rsa_generate_keypair(&pub, &priv, random, random_for_nettle, NULL, NULL, bits, 0);
     *key = (struct tarn_private_key){
-        .pub = {.type = TARN_KEY_RSA, .e = TARN_SPAN_ARRAY(f4)},
+        .pub = {.type = TARN_PK_RSA, .e = TARN_SPAN_ARRAY(f4)},
     };
     made = made && number_put(&memory, pub.n, bytes, &key->pub.n)
            && number_put(&memory, priv.d, bytes, &key->secret)

@@ -8,7 +8,7 @@
 #define RSA_BYTES_MAX (TARN_RSA_BITS_MAX / 8)
 
 static inline size_t rsa_bytes(const struct tarn_public_key *key) {
-    return (tarn_key_bits(key) + 7) / 8;
+    return (tarn_pk_bits(key) + 7) / 8;
 }
 /* in^e mod n; `in` below n, both of rsa_bytes. TARN_PEER: `in` is not below n. */
 enum tarn_err rsa_public_op(const struct tarn_public_key *key, struct tarn_span in,

@@ -9,7 +9,7 @@ enum tarn_err tarn_rsa_pkcs1_encrypt(const struct tarn_public_key *key, struct t
     uint8_t em[RSA_BYTES_MAX];
     size_t bytes = rsa_bytes(key);
     struct tarn_writer w = {em, 0, bytes};
-    if (key->type != TARN_KEY_RSA || tarn_public_key_check(key) || out.len != bytes
+    if (key->type != TARN_PK_RSA || tarn_public_key_check(key) || out.len != bytes
         || message.len + 11 > bytes)
         return TARN_INVALID;
     tarn_writer_u16be(&w, 2);
@@ -30,7 +30,7 @@ enum tarn_err tarn_rsa_pkcs1_decrypt(const struct tarn_private_key *key, struct 
                                      struct tarn_span in, struct tarn_bytes out, size_t *len) {
     uint8_t em[RSA_BYTES_MAX];
     size_t bytes = rsa_bytes(&key->pub);
-    if (key->pub.type != TARN_KEY_RSA || bytes > sizeof em)
+    if (key->pub.type != TARN_PK_RSA || bytes > sizeof em)
         return TARN_INVALID;
     if (in.len != bytes)
         return TARN_PEER;
@@ -60,7 +60,7 @@ enum tarn_err tarn_rsa_oaep_encrypt(const struct tarn_public_key *key,
                                     struct tarn_bytes out) {
     uint8_t em[RSA_BYTES_MAX] = {0};
     size_t bytes = rsa_bytes(key), hash = digest->digest_bytes;
-    if (key->type != TARN_KEY_RSA || tarn_public_key_check(key) || out.len != bytes
+    if (key->type != TARN_PK_RSA || tarn_public_key_check(key) || out.len != bytes
         || message.len + 2 * hash + 2 > bytes)
         return TARN_INVALID;
     struct tarn_bytes seed = {&TARN_AT(em, 1), hash};
@@ -81,7 +81,7 @@ enum tarn_err tarn_rsa_oaep_decrypt(const struct tarn_private_key *key,
                                     struct tarn_bytes out, size_t *len) {
     uint8_t em[RSA_BYTES_MAX], want[TARN_DIGEST_BYTES_MAX];
     size_t bytes = rsa_bytes(&key->pub), hash = digest->digest_bytes;
-    if (key->pub.type != TARN_KEY_RSA || bytes > sizeof em || bytes < 2 * hash + 2)
+    if (key->pub.type != TARN_PK_RSA || bytes > sizeof em || bytes < 2 * hash + 2)
         return TARN_INVALID;
     if (in.len != bytes)
         return TARN_PEER;

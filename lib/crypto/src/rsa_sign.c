@@ -3,8 +3,8 @@
 #include "internal.h"
 #include "rsa.h"
 
-static bool serves(enum tarn_key_type type) {
-    return type == TARN_KEY_RSA;
+static bool serves(enum tarn_pk_type type) {
+    return type == TARN_PK_RSA;
 }
 
 /* The DER of a DigestInfo up to the digest (section 9.2, note 1). */
@@ -118,7 +118,7 @@ static bool pss_parts(const struct tarn_scheme *s, size_t bits, struct tarn_byte
 static enum tarn_err pss_verify(const struct tarn_scheme *s, const struct tarn_public_key *key,
                                 struct tarn_span message, struct tarn_span signature) {
     uint8_t em[RSA_BYTES_MAX], want[TARN_DIGEST_BYTES_MAX];
-    size_t bytes = rsa_bytes(key), bits = tarn_key_bits(key);
+    size_t bytes = rsa_bytes(key), bits = tarn_pk_bits(key);
     struct pss p;
     enum tarn_err err = rsa_public_op(key, signature, tarn_bytes_of(em, bytes));
     if (err)
@@ -147,7 +147,7 @@ static enum tarn_err pss_sign(const struct tarn_scheme *s, const struct tarn_pri
     size_t bytes = rsa_bytes(&key->pub);
     struct pss p;
     if (tarn_public_key_check(&key->pub)
-        || !pss_parts(s, tarn_key_bits(&key->pub), tarn_bytes_of(em, bytes), &p))
+        || !pss_parts(s, tarn_pk_bits(&key->pub), tarn_bytes_of(em, bytes), &p))
         return TARN_INVALID;
     size_t zeros = p.db.len - s->salt_bytes - 1;
     struct tarn_bytes salt = tarn_bytes_after(p.db, zeros + 1);

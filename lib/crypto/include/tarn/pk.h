@@ -31,21 +31,21 @@
 #define TARN_EC_POINT_BYTES_MAX 133
 #define TARN_SIGNATURE_BYTES_MAX 1024
 
-enum tarn_key_type {
-    TARN_KEY_NONE,
-    TARN_KEY_RSA,
-    TARN_KEY_P256, /* NIST curves: FIPS 186-4 */
-    TARN_KEY_P384,
-    TARN_KEY_P521,
-    TARN_KEY_ED25519, /* RFC 8032 */
-    TARN_KEY_ED448,
-    TARN_KEY_X25519, /* RFC 7748 */
-    TARN_KEY_X448,
-    TARN_KEY_DSA,
+enum tarn_pk_type {
+    TARN_PK_NONE,
+    TARN_PK_RSA,
+    TARN_PK_P256, /* NIST curves: FIPS 186-4 */
+    TARN_PK_P384,
+    TARN_PK_P521,
+    TARN_PK_ED25519, /* RFC 8032 */
+    TARN_PK_ED448,
+    TARN_PK_X25519, /* RFC 7748 */
+    TARN_PK_X448,
+    TARN_PK_DSA,
 };
 
 struct tarn_public_key {
-    enum tarn_key_type type;
+    enum tarn_pk_type type;
     struct tarn_span point;      /* P-n: 04 X Y; Ed and X: as in the RFC */
     struct tarn_span n, e;       /* RSA */
     struct tarn_span p, q, g, y; /* DSA */
@@ -58,22 +58,22 @@ struct tarn_private_key {
 
 /* Scalars' and coordinates' bytes on a curve: 32, 48, 66; 32 and 57 for Ed; 32 and 56 for X; 0 for
  * what is no curve. */
-size_t tarn_key_scalar_bytes(enum tarn_key_type type);
+size_t tarn_pk_scalar_bytes(enum tarn_pk_type type);
 /* Bytes of `point`. */
-size_t tarn_key_point_bytes(enum tarn_key_type type);
+size_t tarn_pk_point_bytes(enum tarn_pk_type type);
 /* RSA: bits of n; DSA: of p; curves: of the field. */
-size_t tarn_key_bits(const struct tarn_public_key *key);
+size_t tarn_pk_bits(const struct tarn_public_key *key);
 /* Whether the numbers are what the type wants: the point lies on its curve, n is odd and of a size
  * that is served, and so on. TARN_PEER where not. */
 TARN_MUST_USE enum tarn_err tarn_public_key_check(const struct tarn_public_key *key);
 bool tarn_public_key_equal(const struct tarn_public_key *a, const struct tarn_public_key *b);
 
-/* A new key on a curve: tarn_key_scalar_bytes to `secret` and tarn_key_point_bytes to `point`. */
-TARN_MUST_USE enum tarn_err tarn_key_generate(enum tarn_key_type type, struct tarn_random *random,
-                                              struct tarn_bytes secret, struct tarn_bytes point);
+/* A new key on a curve: tarn_pk_scalar_bytes to `secret` and tarn_pk_point_bytes to `point`. */
+TARN_MUST_USE enum tarn_err tarn_pk_generate(enum tarn_pk_type type, struct tarn_random *random,
+                                             struct tarn_bytes secret, struct tarn_bytes point);
 /* The public half of a secret. TARN_INVALID: no secret of that curve. */
-TARN_MUST_USE enum tarn_err tarn_key_public(enum tarn_key_type type, struct tarn_span secret,
-                                            struct tarn_bytes point);
+TARN_MUST_USE enum tarn_err tarn_pk_public(enum tarn_pk_type type, struct tarn_span secret,
+                                           struct tarn_bytes point);
 /* A new RSA key of `bits` (a multiple of 16, 1024 to 4096) with e = 65537; takes from a quarter
  * of a second up. All its numbers are put into `memory`, of 6 * bits / 8 bytes, and `key` points
  * there. */
@@ -84,7 +84,7 @@ TARN_MUST_USE enum tarn_err tarn_rsa_generate(struct tarn_random *random, unsign
 /* Signatures. A scheme is a constant; more can be made from the `ops` below. */
 struct tarn_scheme;
 struct tarn_scheme_ops {
-    bool (*serves)(enum tarn_key_type type);
+    bool (*serves)(enum tarn_pk_type type);
     enum tarn_err (*verify)(const struct tarn_scheme *s, const struct tarn_public_key *key,
                             struct tarn_span message, struct tarn_span signature);
     enum tarn_err (*sign)(const struct tarn_scheme *s, const struct tarn_private_key *key,
@@ -127,7 +127,7 @@ TARN_MUST_USE enum tarn_err tarn_sign(const struct tarn_private_key *key,
 /* Key agreement on P-n and X: the X coordinate, or the RFC's result, to `shared` (scalar bytes of
  * the type). TARN_PEER: the other's point is not on the curve, or the result is zero (RFC 7748
  * section 6). */
-TARN_MUST_USE enum tarn_err tarn_agree(enum tarn_key_type type, struct tarn_span secret,
+TARN_MUST_USE enum tarn_err tarn_agree(enum tarn_pk_type type, struct tarn_span secret,
                                        struct tarn_span peer, struct tarn_bytes shared);
 
 /* Finite-field Diffie-Hellman with the caller's prime and generator. `out` is as long as p. */
