@@ -58,7 +58,25 @@ ZONES = {
     'sec': 'a 1 NSEC b. A TYPE1234\n 1 RRSIG A 8 2 1h 20300101000000 20200101000000 1 @ AAAA\n',
     'loc': 'a 1 LOC 1 2 3.5 N 4 W -5m 6m 7m 8m\n', 'escape': '\\000\\@.x 1 NS \\255\\.a.b.\n', 'open': 'a 1 A ( 1.2.3.4',
 }
-for folder, files in (('message', MESSAGES), ('rdata', {k: struct.pack('>H', t) + d for k, (t, d) in RDATA.items()}),
+
+
+def ask(text, kind, stream=0, edns=b'', more=b'', flags=0x100):
+    records = (1 if more else 0, 1 if edns else 0)
+    q = header(1, 0, *records, flags=flags) + name(text) + struct.pack('>HH', kind, 1) + more + edns
+    return struct.pack('>BH', stream, len(q)) + q
+
+
+DO = rr(b'\0', 41, b'\0\x0a\0\x0812345678\0\3\0\0', 0x8000, 4096)
+SOA = rr(b'\xc0\x0c', 6, bytes(22))
+SERVER = {
+    'plain': ask('a.a', 1) + ask('x.w.a', 15) + ask('c.a', 1) + ask('l.a', 1) + ask('y.d.a', 15),
+    'dnssec': b''.join(ask(n, t, edns=DO) for n in ('a.a', 'q.a', 'x.s.a', 'x.w.a', 'a') for t in (1, 43, 255)),
+    'nsec3': b''.join(ask(n, t, edns=DO) for n in ('y.b', 'q.b', 'x.d.b', 'x.w.b', 'b') for t in (1, 43, 255)),
+    'transfer': ask('a', 252, 1) + ask('b', 251, 1, more=SOA) + ask('a', 252) + ask('a', 251, more=SOA),
+    'notify': ask('a', 6, flags=0x2400) + ask('q', 6, flags=0x2400), 'limit': ask('a.a', 1) * 30,
+    'big': ask('big.a', 16) + ask('big.a', 16, edns=DO) + ask('big.a', 16, 1),
+}
+for folder, files in (('server', SERVER), ('message', MESSAGES), ('rdata', {k: struct.pack('>H', t) + d for k, (t, d) in RDATA.items()}),
                       ('zonefile', {k: v.encode() for k, v in ZONES.items()})):
     os.makedirs(os.path.join(sys.argv[1], folder), exist_ok=True)
     for key, data in files.items():

@@ -55,10 +55,11 @@ static uint16_t hash_name(struct tarn_span name) {
     return h;
 }
 
-static bool known(const struct tarn_dns_builder *b, struct tarn_span name, uint16_t hash,
-                  uint16_t *at) {
+/* Only among the first `count`: a name that is being written has no end yet. */
+static bool known(const struct tarn_dns_builder *b, size_t count, struct tarn_span name,
+                  uint16_t hash, uint16_t *at) {
     struct tarn_span msg = tarn_span_of(b->w.ptr, b->w.len);
-    for (size_t i = 0; i < b->name_count; i++)
+    for (size_t i = 0; i < count; i++)
         if (TARN_AT(b->names, i).hash == hash && same_name(msg, TARN_AT(b->names, i).at, name)) {
             *at = TARN_AT(b->names, i).at;
             return true;
@@ -75,11 +76,12 @@ static void remember(struct tarn_dns_builder *b, uint16_t hash, size_t at) {
 }
 
 static void put_name(struct tarn_dns_builder *b, struct tarn_span name) {
+    size_t count = b->name_count;
     while (name.len > 1) {
         uint16_t hash = hash_name(name), at;
         if (b->w.len > b->w.cap)
             return;
-        if (known(b, name, hash, &at)) {
+        if (known(b, count, name, hash, &at)) {
             tarn_writer_u16be(&b->w, (uint16_t)(POINTER | at));
             return;
         }

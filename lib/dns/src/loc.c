@@ -138,3 +138,12 @@ void dns_print_loc(struct tarn_writer *w, struct tarn_span s) {
         print_metres(w, cm);
     }
 }
+
+bool dns_loc_has_text(struct tarn_span rdata) {
+    struct tarn_span sizes = tarn_span_first(tarn_span_after(rdata, 1), 3);
+    uint8_t size;
+    while (tarn_span_u8(&sizes, &size))
+        if (size && size >> 4 == 0)
+            return false;
+    return true;
+}

@@ -3,6 +3,10 @@
 #include "text.h"
 #include "types.h"
 
+/* Of LOC, in thousandths of a second of arc. */
+#define EQUATOR 0x80000000u
+#define DEGREE 3600000u
+
 /* Where a walk stands: the data is msg[at, end). */
 struct walk {
     struct tarn_span msg; /* ends where the data does, so no name reaches behind it */
@@ -58,7 +62,10 @@ static bool loc(struct walk *w) {
     for (int i = 0; i < 3; i++) /* RFC 1876 section 2: two digits, mantissa and exponent */
         if (!tarn_span_u8(&s, &power) || power >> 4 > 9 || (power & 15) > 9)
             return false;
-    return copy(w, 16);
+    uint32_t latitude, longitude;
+    return tarn_span_u32be(&s, &latitude) && latitude - (EQUATOR - 90 * DEGREE) <= 180 * DEGREE
+           && tarn_span_u32be(&s, &longitude)
+           && longitude - (EQUATOR - 180 * DEGREE) <= 360 * DEGREE && copy(w, 16);
 }
 
 /* RFC 4025 section 2.1 */

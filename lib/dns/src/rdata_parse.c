@@ -317,6 +317,8 @@ bool dns_rdata_parse(struct dns_parse *p, uint16_t type) {
     struct tarn_span fields = tarn_span_str(format ? format : ""), text;
     size_t from = p->out->len;
     uint8_t f;
+    p->line = p->l->word.line;
+    p->column = p->l->word.column;
     if (!dns_at_line_end(p) && !peek(p, &text))
         return false;
     if (p->l->word.kind == DNS_WORD && tarn_span_equal(text, TARN_SPAN_LIT("\\#"))) {

@@ -195,7 +195,8 @@ void tarn_dns_rdata_print(struct tarn_writer *w, struct tarn_span rdata, uint16_
     struct tarn_span fields = tarn_span_str(format ? format : ""), s = rdata;
     bool first = true;
     uint8_t f;
-    if (!format || !tarn_dns_rdata_valid(rdata, type)) {
+    if (!format || !tarn_dns_rdata_valid(rdata, type)
+        || (type == TARN_DNS_LOC && !dns_loc_has_text(rdata))) {
         generic(w, rdata);
         return;
     }

@@ -69,6 +69,8 @@ bool dns_want_name(struct dns_parse *p);
 bool dns_at_line_end(const struct dns_parse *p);
 
 bool dns_parse_loc(struct dns_parse *p);
+/* A size of nothing times ten is nothing: its text would be another's. */
+bool dns_loc_has_text(struct tarn_span rdata);
 void dns_print_loc(struct tarn_writer *w, struct tarn_span rdata);
 bool dns_parse_svc(struct dns_parse *p);
 void dns_print_svc(struct tarn_writer *w, struct tarn_span params);
