@@ -19,5 +19,10 @@ void kv_conformance_ro(struct tarn_kv *kv, bool borrows);
 /* The store is empty, and is again afterwards; its clock stands at `now` seconds; it has room for
  * 256 KiB and takes 16 KiB at once. */
 void kv_conformance_rw(struct tarn_kv *kv, int64_t now);
+/* The same for a store that documents that it lacks something. */
+struct kv_lacks {
+    bool snapshots;
+};
+void kv_conformance_rw_but(struct tarn_kv *kv, int64_t now, const struct kv_lacks *lacks);
 
 #endif

@@ -302,6 +302,11 @@ static void lists_while_changing(struct tarn_kv *kv) {
 }
 
 void kv_conformance_rw(struct tarn_kv *kv, int64_t now) {
+    kv_conformance_rw_but(kv, now, &(struct kv_lacks){0});
+}
+
+void kv_conformance_rw_but(struct tarn_kv *kv, int64_t now, const struct kv_lacks *lacks) {
+    struct tarn_kv *snapshot;
     samples_are_read(kv);
     sets(kv, now);
     partial_writes_are_partial(kv);
@@ -309,7 +314,10 @@ void kv_conformance_rw(struct tarn_kv *kv, int64_t now) {
     removes(kv);
     renames(kv);
     batches_are_whole(kv);
-    snapshots_stay(kv);
+    if (lacks->snapshots)
+        cr_assert_eq(kv->ops->snapshot(kv, &snapshot), TARN_UNSUPPORTED);
+    else
+        snapshots_stay(kv);
     watches_are_told(kv);
     lists_while_changing(kv);
     samples_are_read(kv);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "store.h"
 
+#include <tarn/kv_impl.h>
 #include <tarn/kv_ram.h>
 #include <tarn/pool.h>
 
@@ -104,15 +105,15 @@ static enum tarn_err ram_batch(struct tarn_kv *kv, const struct tarn_kv_change *
         return err;
     }
     ram->waste = true;
-    store_notify(ram->watches, changes, count);
+    tarn_kv_watches_notify(ram->watches, changes, count);
     return TARN_OK;
 }
 
 static void ram_watch(struct tarn_kv *kv, struct tarn_kv_watch *watch) {
-    store_watch(&ram_of(kv)->watches, watch);
+    tarn_kv_watches_add(&ram_of(kv)->watches, watch);
 }
 static void ram_unwatch(struct tarn_kv *kv, struct tarn_kv_watch *watch) {
-    store_unwatch(&ram_of(kv)->watches, watch);
+    tarn_kv_watches_remove(&ram_of(kv)->watches, watch);
 }
 
 /* -- snapshots ------------------------------------------------------------------------------------

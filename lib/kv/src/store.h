@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* store.h: what every store over a view shares: reading, a batch's first half, watches. */
+/* store.h: what every store over a view shares: reading, and a batch's first half. */
 #ifndef TARN_KV_STORE_H
 #define TARN_KV_STORE_H
 
@@ -35,10 +35,5 @@ TARN_MUST_USE enum tarn_err store_stage(struct view *v, const struct tarn_kv_cha
                                         size_t count, int64_t now, size_t *failed);
 /* Empties the uppermost table. */
 void store_stage_end(struct view *v);
-
-/* A list of watches, and telling those that the changes concern. */
-void store_watch(struct tarn_kv_watch **list, struct tarn_kv_watch *watch);
-void store_unwatch(struct tarn_kv_watch **list, struct tarn_kv_watch *watch);
-void store_notify(struct tarn_kv_watch *list, const struct tarn_kv_change *changes, size_t count);
 
 #endif

@@ -2,6 +2,8 @@
 /* The store: batches, turns, snapshots. */
 #include "tree.h"
 
+#include <tarn/kv_impl.h>
+
 #define CLEAN_AT_ONCE 16u /* rows of waste that a batch removes */
 #define ROW_MEMORY 32u    /* of a row in a table, besides its bytes */
 
@@ -265,7 +267,7 @@ static enum tarn_err batch_apply(struct tarn_kv_tree *t, const struct tarn_kv_ch
 
 static void batch_done(struct tarn_kv_tree *t, const struct tarn_kv_change *changes, size_t count) {
     t->stat.batches++;
-    store_notify(t->watches, changes, count);
+    tarn_kv_watches_notify(t->watches, changes, count);
     if (t->merge.active)
         pace(t);
 }
@@ -298,10 +300,10 @@ enum tarn_err tarn_kv_tree_sync(struct tarn_kv_tree *t) {
 }
 
 static void tree_watch(struct tarn_kv *kv, struct tarn_kv_watch *watch) {
-    store_watch(&tree_of(kv)->watches, watch);
+    tarn_kv_watches_add(&tree_of(kv)->watches, watch);
 }
 static void tree_unwatch(struct tarn_kv *kv, struct tarn_kv_watch *watch) {
-    store_unwatch(&tree_of(kv)->watches, watch);
+    tarn_kv_watches_remove(&tree_of(kv)->watches, watch);
 }
 
 /* -- snapshots ------------------------------------------------------------------------------------
