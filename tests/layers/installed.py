@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: ISC
 """Installs the libraries into a folder of its own and uses each from outside the tree, as a stranger
 would: with nothing but what pkg-config says. For every library, a program that includes all its public
-headers, and each C example of its README; what has a main is run and must succeed.
+headers, and each C example of its README; what has a main is run and must succeed. The programs of
+examples/one-layer are compiled as they say themselves.
 
 usage: installed.py CC SOURCE-ROOT BUILD-ROOT | installed.py selftest CC
 """
@@ -69,6 +70,17 @@ def includes_of(source, name):
     return ''.join(f'#include <tarn/{h}>\n' for h in headers) + '\nint main(void) {\n    return 0;\n}\n'
 
 
+def build_as_said(cc, path, sysroot, tmp):
+    """An ordinary program of examples/, by the command that it says itself; an empty answer is success."""
+    with open(path) as f:
+        said = re.search(r'\$\(pkg-config --static --cflags --libs tarn-(\w+)\)(.*)', f.read())
+    if not said:
+        return 'it does not say how it is compiled'
+    out = subprocess.run(cc + FLAGS + [path, *pkgconfig(sysroot, said[1]), *said[2].split(), '-o',
+                                       os.path.join(tmp, 'program')], capture_output=True, text=True)
+    return out.stderr.strip()
+
+
 def selftest(cc):
     with tempfile.TemporaryDirectory() as tmp:
         assert use(cc, 'int main(void) { return 0; }\n', [], tmp) == ''
@@ -77,8 +89,12 @@ def selftest(cc):
         assert use(cc, 'int main(void) { return 1; }\n', [], tmp), 'a failing example passed'
         assert use(cc, 'int main(void) { return gone(); }\n', [], tmp), 'a broken example passed'
         assert use(cc, 'int gone(void);\nint main(void) { return gone(); }\n', [], tmp), 'it linked'
+        path = os.path.join(tmp, 'silent.c')
+        with open(path, 'w') as f:
+            f.write('int main(void) { return 0; }\n')
+        assert build_as_said(cc, path, tmp, tmp), 'a program that does not say how it is compiled passed'
     assert examples('x\n```c\nint a;\n```\n```sh\nls\n```\n```c\nint b;\n```\n') == ['int a;\n', 'int b;\n']
-    print('7 passed, 0 failed, 0 skipped')
+    print('8 passed, 0 failed, 0 skipped')
 
 
 def main():
@@ -103,6 +119,13 @@ def main():
                 if problem:
                     what = f"the README's example {i}" if i else 'its headers'
                     print(f'FAIL: tarn-{name}: {what}: {problem}')
+        folder = os.path.join(source, 'examples', 'one-layer')
+        for name in sorted(n for n in os.listdir(folder) if n.endswith('.c')):
+            problem = build_as_said(cc, os.path.join(folder, name), sysroot, tmp)
+            passed += not problem
+            failed += bool(problem)
+            if problem:
+                print(f'FAIL: examples/one-layer/{name}: {problem}')
     print(f'{passed} passed, {failed} failed, 0 skipped')
     return 1 if failed else 0
 
