@@ -3,6 +3,8 @@
  * so that n routes need fewer than 2n nodes and a lookup looks at no more than one node a bit. */
 #include "internal.h"
 
+#define BITS_MAX 128u
+
 struct key key_of(const struct tarn_ip_addr *addr) {
     struct tarn_span s = TARN_SPAN_ARRAY(addr->bytes);
     struct key k = {0, 0};
@@ -22,10 +24,15 @@ bool key_matches(const struct key *a, const struct key *b, unsigned bits) {
 }
 
 static unsigned bit_at(const struct key *k, unsigned i) {
-    return (unsigned)((i < 64 ? k->hi >> (63 - i) : k->lo >> (127 - i)) & 1);
+    uint64_t half = i < 64 ? k->hi : k->lo;
+    return (unsigned)(half >> (~i & 63) & 1);
 }
 
-static struct node **child_of(struct node *n, const struct key *k) {
+static struct node *const *child_of(const struct node *n, const struct key *k) {
+    return &TARN_AT(n->child, bit_at(k, n->bits));
+}
+
+static struct node **child_at(struct node *n, const struct key *k) {
     return &TARN_AT(n->child, bit_at(k, n->bits));
 }
 
@@ -53,15 +60,15 @@ static struct node *node_get(struct routes *t, const struct key *k, unsigned bit
             /* It leaves the path before this node: a fork, or the new prefix itself, goes between.
              */
             struct node *upper = node_new(t, k, common);
-            *child_of(upper, &n->key) = n;
+            *child_at(upper, &n->key) = n;
             *at = upper;
             if (common == bits)
                 return upper;
-            return *child_of(upper, k) = node_new(t, k, bits);
+            return *child_at(upper, k) = node_new(t, k, bits);
         }
         if (n->bits == bits)
             return n;
-        at = child_of(n, k);
+        at = child_at(n, k);
     }
     return *at = node_new(t, k, bits);
 }
@@ -110,7 +117,7 @@ enum tarn_err routes_remove(struct routes *t, const struct tarn_ip_route_entry *
     struct node **at = &t->root, **above = NULL;
     while (*at && (*at)->bits < bits && key_matches(&k, &(*at)->key, (*at)->bits)) {
         above = at;
-        at = child_of(*at, &k);
+        at = child_at(*at, &k);
     }
     if (!*at || (*at)->bits != bits || !key_matches(&k, &(*at)->key, bits))
         return TARN_NOT_FOUND;
@@ -129,21 +136,23 @@ enum tarn_err routes_remove(struct routes *t, const struct tarn_ip_route_entry *
     return TARN_NOT_FOUND;
 }
 
+/* Walks by bits alone and compares only where there are routes: below a prefix that does not fit,
+ * none does. */
 const struct route *routes_find(const struct routes *t, const struct tarn_ip_addr *dst,
                                 unsigned iface) {
     struct key k = key_of(dst);
     const struct route *best = NULL;
-    struct node *n = t->root;
-    while (n && key_matches(&k, &n->key, n->bits)) {
+    for (const struct node *n = t->root; n; n = *child_of(n, &k)) {
+        if (n->routes && !key_matches(&k, &n->key, n->bits))
+            break;
         for (const struct route *r = n->routes; r; r = r->next) {
             if (iface == 0 || r->entry.iface == iface - 1) {
                 best = r;
                 break;
             }
         }
-        if (n->bits == 128)
+        if (n->bits == BITS_MAX)
             break;
-        n = *child_of(n, &k);
     }
     return best;
 }
