@@ -140,6 +140,32 @@ Test(span, comparing) {
     cr_assert(tarn_span_equal(tarn_span_str("abc"), S("abc")) && tarn_span_str("").len == 0);
 }
 
+static int sign(int x) {
+    return (x > 0) - (x < 0);
+}
+
+/* Every length, place of the difference and alignment of words, against the C library. */
+Test(span, comparing_and_finding_agree_with_memcmp_and_memchr) {
+    uint8_t a[41], b[41];
+    for (size_t len = 0; len <= 40; len++)
+        for (size_t at = 0; at <= len; at++)
+            for (size_t more = 0; more <= 1 && len + more <= 40; more++) {
+                memset(a, 'x', sizeof a);
+                memset(b, 'x', sizeof b);
+                if (at < len)
+                    b[at] = at % 2 ? 0x80 : 'a'; /* above and below */
+                int want = memcmp(a, b, len);
+                want = want ? want : -(int)more;
+                struct tarn_span x = tarn_span_of(a, len), y = tarn_span_of(b, len + more);
+                cr_assert_eq(sign(tarn_span_compare(x, y)), sign(want), "%zu %zu", len, at);
+                cr_assert_eq(sign(tarn_span_compare(y, x)), -sign(want), "%zu %zu", len, at);
+                size_t found = 99;
+                bool there = tarn_span_find(y, at % 2 ? 0x80 : 'a', &found);
+                cr_assert_eq(there, at < len, "%zu %zu", len, at);
+                cr_assert(!there || found == at);
+            }
+}
+
 Test(span, find_split_and_trim) {
     size_t i = 77;
     cr_assert(tarn_span_find(S("abcb"), 'b', &i) && i == 1);

@@ -189,6 +189,58 @@ Test(tree, a_snapshot_stays_while_the_tree_is_rewritten) {
     stop();
 }
 
+/* What the next entry of a listing is comes from where the last one was found; whatever changes in
+ * between, the answer is what looking for it anew gives. */
+enum { NAMES = 200 };
+static bool names[NAMES];
+
+static void name_changes(unsigned i) {
+    char name[8];
+    size_t failed;
+    static const uint8_t value[400];
+    sprintf(name, "%03u", i);
+    struct tarn_kv_change change = {.verb = names[i] ? TARN_KV_REMOVE : TARN_KV_SET,
+                                    .key = tarn_span_str(name),
+                                    .value = TARN_SPAN_ARRAY(value)};
+    cr_assert_eq(kv->ops->batch(kv, &change, 1, &failed), TARN_OK);
+    names[i] = !names[i];
+}
+
+/* `from`: all names before it were listed. The number of the name listed, or NAMES at the end. */
+static unsigned list_is_next(struct tarn_kv_cursor *cursor, unsigned from) {
+    struct tarn_kv_entry e;
+    char name[8];
+    enum tarn_err err = kv->ops->list(kv, TARN_SPAN_EMPTY, cursor, &e);
+    while (from < NAMES && !names[from])
+        from++;
+    sprintf(name, "%03u", from);
+    cr_assert_eq(err, from == NAMES ? TARN_EOF : TARN_OK, "%s", name);
+    cr_assert(err || tarn_span_equal(e.name, tarn_span_str(name)), "not %s", name);
+    return from;
+}
+
+Test(tree, a_listing_sees_what_changes_ahead_of_it, .timeout = 60) {
+    struct tarn_kv_cursor cursor = {0}, other = {0};
+    unsigned at = 0, steps = 0;
+    memset(names, 0, sizeof names);
+    start(8 << 20, 0);
+    for (int round = 0; round < 20000; round++) {
+        switch (tarn_random_below(&rig.random.random, round < 4000 ? 3 : 8)) {
+        case 0: name_changes(tarn_random_below(&rig.random.random, NAMES)); break;
+        case 1: (void)list_is_next(&other, 0), other = (struct tarn_kv_cursor){0}; break;
+        default:
+            at = list_is_next(&cursor, at) + 1;
+            steps++;
+            if (at > NAMES)
+                at = 0, cursor = (struct tarn_kv_cursor){0};
+        }
+        if (round % 1000 == 0)
+            cr_assert_eq(tarn_kv_tree_settle(tree), TARN_OK);
+    }
+    cr_assert_gt(steps, 10000);
+    stop();
+}
+
 /* -- space ----------------------------------------------------------------------------------------
  */
 

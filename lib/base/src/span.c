@@ -35,14 +35,44 @@ bool tarn_span_ends(struct tarn_span s, struct tarn_span suffix) {
                (struct tarn_span){tarn_span_ptr_(s.ptr, s.len - suffix.len), suffix.len}, suffix);
 }
 
+static uint64_t word_at(struct tarn_span s, size_t i) {
+    uint64_t word;
+    __builtin_memcpy(&word, s.ptr + i, sizeof word);
+    return word;
+}
+
+static int word_order(uint64_t x, uint64_t y) {
+    return TARN_BE64_(x) < TARN_BE64_(y) ? -1 : 1;
+}
+
+/* Eight bytes at a time: what is compared most are keys, which are short and differ early, so that
+ * calling the C library's memcmp would be most of the cost. */
 int tarn_span_compare(struct tarn_span a, struct tarn_span b) {
-    size_t n = TARN_MIN(a.len, b.len);
-    int order = n ? __builtin_memcmp(a.ptr, b.ptr, n) : 0;
-    return order ? order : (a.len > b.len) - (a.len < b.len);
+    size_t n = TARN_MIN(a.len, b.len), i = 0, last = n - 8;
+    int by_length = (a.len > b.len) - (a.len < b.len);
+    if (n < 8) {
+        for (; i < n; i++)
+            if (a.ptr[i] != b.ptr[i])
+                return a.ptr[i] < b.ptr[i] ? -1 : 1;
+        return by_length;
+    }
+    for (; i < last; i += 8)
+        if (word_at(a, i) != word_at(b, i))
+            return word_order(word_at(a, i), word_at(b, i));
+    /* The last eight, where some may be compared again. */
+    return word_at(a, last) == word_at(b, last) ? by_length
+                                                : word_order(word_at(a, last), word_at(b, last));
 }
 
 bool tarn_span_find(struct tarn_span s, uint8_t byte, size_t *index) {
-    for (size_t i = 0; i < s.len; i++) {
+    const uint64_t ones = UINT64_MAX / 255, highs = ones << 7;
+    size_t i = 0;
+    for (; s.len - i >= 8; i += 8) {
+        uint64_t x = word_at(s, i) ^ (ones * byte); /* a zero where the byte is */
+        if ((x - ones) & ~x & highs)
+            break;
+    }
+    for (; i < s.len; i++) {
         if (s.ptr[i] == byte) {
             *index = i;
             return true;

@@ -77,7 +77,8 @@ static enum tarn_err walk(struct view *v, struct tarn_span key, bool create, str
     p->entry = (struct catalog_entry){.type = ENTRY_DICTIONARY, .id = v->root};
     if (!tarn_kv_path_canonical(key, &rest))
         return TARN_INVALID;
-    while (tarn_kv_path_next(&rest, &name)) {
+    while (rest.len) {
+        (void)tarn_span_split(&rest, '/', &name);
         if (name.len > TARN_KV_NAME_MAX || p->depth == TARN_KV_DEPTH_MAX) {
             p->entry.type = ENTRY_NONE;
             return create ? TARN_LIMIT : TARN_OK;

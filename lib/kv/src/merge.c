@@ -470,6 +470,8 @@ static void begin(struct tarn_kv_tree *t) {
 void merge_begin(struct tarn_kv_tree *t) {
     TARN_AT(t->store.view.tables, 2) = TARN_AT(t->store.view.tables, 1);
     TARN_AT(t->store.view.tables, 1) = 0;
+    filter_swap(&TARN_AT(t->filters, 1), &TARN_AT(t->filters, 2));
+    filter_clear(&TARN_AT(t->filters, 1));
     begin(t);
     t->merge.table_bytes = t->table_bytes;
     t->merge.log = t->log.tail;

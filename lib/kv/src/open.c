@@ -202,6 +202,8 @@ static void tree_free(struct tarn_kv_tree *t) {
         tarn_pool_fini(&t->snapshots, alloc);
     log_fini(t);
     merge_fini(t);
+    for (size_t i = 1; i < VIEW_TABLES; i++)
+        filter_fini(&TARN_AT(t->filters, i), alloc);
     space_fini(&t->space, alloc);
     cache_fini(&t->cache, alloc);
     rows_fini(&t->rows);
@@ -215,6 +217,9 @@ static enum tarn_err memory_take(struct tarn_kv_tree *t, uint64_t pages_max) {
     if (!err)
         err =
             rows_init(&t->rows, alloc, table_bytes(&t->config), tarn_random_u64(t->config.random));
+    /* Rows of about a hundred bytes, of which a table holds its share. */
+    for (size_t i = 1; i < VIEW_TABLES && !err; i++)
+        err = filter_init(&TARN_AT(t->filters, i), alloc, t->table_cap / 128);
     if (!err)
         err = merge_init(t);
     if (!err) {
@@ -225,8 +230,8 @@ static enum tarn_err memory_take(struct tarn_kv_tree *t, uint64_t pages_max) {
         err = space_init(&t->space, alloc, pages_max, t->config.snapshots_max, (uint32_t)freed);
     }
     if (!err && t->config.snapshots_max)
-        err = tarn_pool_init(&t->snapshots, alloc, tree_snapshot_bytes(), 16,
-                             t->config.snapshots_max);
+        err =
+            tarn_pool_init(&t->snapshots, alloc, tree_snapshot_bytes(), 8, t->config.snapshots_max);
     return err;
 }
 

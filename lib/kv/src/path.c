@@ -3,8 +3,10 @@
 
 static bool segment_is_valid(struct tarn_span s) {
     size_t nul;
-    return s.len != 0 && !tarn_span_equal(s, TARN_SPAN_LIT("."))
-           && !tarn_span_equal(s, TARN_SPAN_LIT("..")) && !tarn_span_find(s, 0, &nul);
+    bool dots =
+        s.len <= 2
+        && (tarn_span_equal(s, TARN_SPAN_LIT(".")) || tarn_span_equal(s, TARN_SPAN_LIT("..")));
+    return s.len != 0 && !dots && !tarn_span_find(s, 0, &nul);
 }
 
 bool tarn_kv_path_next(struct tarn_span *key, struct tarn_span *segment) {

@@ -13,6 +13,7 @@ _Static_assert(offsetof(struct row, bytes) + ROW_BYTES_MAX <= SLAB_ITEM_BYTES_MA
 
 enum tarn_err rows_init(struct rows *t, struct tarn_alloc *alloc, size_t bytes, uint64_t seed) {
     t->random = seed;
+    t->version = 0;
     t->garbage = 0;
     return slab_init(&t->slab, alloc, bytes);
 }
@@ -32,6 +33,7 @@ static void unhold(struct rows *t, uint32_t row) {
     r = row_at(t, row);
     if (--r->holds)
         return;
+    t->version++;
     r->priority = t->garbage;
     t->garbage = row;
 }
@@ -188,6 +190,7 @@ struct place {
 static bool own_path(struct rows *t, uint32_t *link, struct tarn_span key, uint32_t priority,
                      struct place *place) {
     *place = (struct place){NULL, NULL};
+    t->version++;
     while (*link) {
         struct row *r = own(t, link);
         if (!r)

@@ -28,6 +28,7 @@ struct row {
 struct rows {
     struct slab slab;
     uint64_t random;  /* state of the priorities' generator */
+    uint64_t version; /* changes with every table */
     uint32_t garbage; /* rows that nobody holds, their parts not yet let go; by `priority` */
 };
 

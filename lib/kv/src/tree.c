@@ -168,14 +168,24 @@ static enum tarn_err make_room(struct tarn_kv_tree *t, const struct staged *s, b
 /* -- batches --------------------------------------------------------------------------------------
  */
 
-/* The staged rows over the table's. Where memory is short, what is merged first gives some. */
-static enum tarn_err table_merge(struct tarn_kv_tree *t) {
+/* The staged rows over the table's. */
+static enum tarn_err table_put(struct tarn_kv_tree *t) {
     struct view *v = &t->store.view;
-    enum tarn_err err = rows_merge(&t->rows, &TARN_AT(v->tables, 1), TARN_AT(v->tables, 0), true);
+    struct rows_walk walk;
+    const struct row *r;
+    rows_walk_begin(&walk, &t->rows, TARN_AT(v->tables, 0));
+    while ((r = rows_walk_next(&walk)))
+        filter_add(&TARN_AT(t->filters, 1), filter_hash(row_key(r)));
+    return rows_merge(&t->rows, &TARN_AT(v->tables, 1), TARN_AT(v->tables, 0), true);
+}
+
+/* Where memory is short, what is merged first gives some. */
+static enum tarn_err table_merge(struct tarn_kv_tree *t) {
+    enum tarn_err err = table_put(t);
     if (err != TARN_LIMIT)
         return err;
     err = tree_settle(t);
-    return err ? err : rows_merge(&t->rows, &TARN_AT(v->tables, 1), TARN_AT(v->tables, 0), true);
+    return err ? err : table_put(t);
 }
 
 enum tarn_err tree_publish(struct tarn_kv_tree *t, bool removes, uint64_t *seq) {
@@ -341,6 +351,8 @@ static enum tarn_err tree_snapshot(struct tarn_kv *kv, struct tarn_kv **out) {
         s->store.view.base = &s->btree.base;
         btree_init(&s->btree, t, &t->newest.root);
         for (size_t i = 1; i < VIEW_TABLES; i++)
+            TARN_AT(s->store.view.filters, i) = NULL; /* they go on with the tables of others */
+        for (size_t i = 1; i < VIEW_TABLES; i++)
             rows_hold(&t->rows, TARN_AT(s->store.view.tables, i));
         *out = &s->store.kv;
     } else {
@@ -362,6 +374,8 @@ void tree_init(struct tarn_kv_tree *t) {
     t->store = (struct store){.kv = {&tree_ops}, .enter = store_enter, .leave = store_leave};
     t->store.view =
         (struct view){.rows = &t->rows, .base = &t->btree.base, .next_id = CATALOG_FIRST_FREE};
+    for (size_t i = 1; i < VIEW_TABLES; i++)
+        TARN_AT(t->store.view.filters, i) = &TARN_AT(t->filters, i);
     t->waste = true;
 }
 

@@ -115,7 +115,6 @@ struct btree {
     struct tarn_kv_tree *tree;
     struct root root;
     struct finger finger;
-    uint8_t upper[ROW_KEY_MAX];
 };
 void btree_init(struct btree *b, struct tarn_kv_tree *t, const struct root *root);
 
@@ -258,6 +257,7 @@ struct tarn_kv_tree {
     struct tarn_kv_tree_config config;
     struct tarn_blk *blk;
     struct rows rows;
+    struct filter filters[VIEW_TABLES]; /* of tables [1] and [2] */
     struct btree btree;
     struct root_block newest;
     struct space space;

@@ -7,6 +7,7 @@
 #ifndef TARN_KV_VIEW_H
 #define TARN_KV_VIEW_H
 
+#include "filter.h"
 #include "rows.h"
 
 #define VIEW_TABLES 3
@@ -14,18 +15,29 @@
 struct view_base {
     /* TARN_NOT_FOUND: no such row. */
     enum tarn_err (*get)(struct view_base *base, struct tarn_span key, struct tarn_span *value);
-    /* The first row not before `key` (behind it, where `behind`). TARN_EOF: none. */
-    enum tarn_err (*seek)(struct view_base *base, struct tarn_span key, bool behind,
+    /* The first row not before `key` (behind it, where `behind`). TARN_EOF: none. `onward`: it is
+     * not before the key of the last seek. */
+    enum tarn_err (*seek)(struct view_base *base, struct tarn_span key, bool behind, bool onward,
                           struct tarn_span *found, struct tarn_span *value);
 };
 
+/* What the last search found in each table. A search behind what it answered, as in a scan, finds
+ * the same again wherever that was not the answer. */
+struct view_finger {
+    uint64_t version; /* of the rows */
+    uint32_t tables[VIEW_TABLES];
+    const struct row *rows[VIEW_TABLES];
+    uint8_t key[ROW_KEY_MAX]; /* what was answered; length 0: nothing */
+    size_t key_len;
+};
 struct view {
     struct rows *rows;
     uint32_t tables[VIEW_TABLES];
+    const struct filter *filters[VIEW_TABLES]; /* of at least the keys in the table; or NULL */
     struct view_base *base;
     uint64_t next_id; /* the next dictionary or large value is called this */
     uint64_t root;    /* and this is the root's number */
-    uint8_t key[ROW_KEY_MAX];
+    struct view_finger finger;
 };
 
 TARN_MUST_USE enum tarn_err view_get(struct view *v, struct tarn_span key, struct tarn_span *value);
