@@ -12,8 +12,9 @@ import sys
 
 
 def link(cc, folder, headers):
-    out = subprocess.run(cc + ['-print-multiarch'], capture_output=True, text=True)
-    roots = [os.path.join('/usr/include', out.stdout.strip()), '/usr/include']
+    out = subprocess.run(cc + ['-dumpmachine'], check=True, capture_output=True, text=True)
+    machine = out.stdout.strip().replace('-pc-', '-')  # clang's word for it
+    roots = [os.path.join('/usr/include', machine), '/usr/include']
     os.makedirs(folder, exist_ok=True)
     for name in headers:
         found = [os.path.join(r, name) for r in roots if os.path.exists(os.path.join(r, name))]
