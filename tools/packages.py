@@ -11,7 +11,8 @@ BUILD = ['gcc', 'libc6-dev', 'meson', 'ninja-build', 'pkgconf', 'libpcap-dev', '
 RUN = BUILD + ['iproute2']
 TEST = BUILD + ['redis-tools', 'python3-redis', 'mtools', 'dosfstools', 'libarchive-tools',
                 'libcriterion-dev', 'iproute2', 'iputils-ping', 'curl', 'git', 'clang-19',
-                'clang-format', 'dnsmasq-base', 'udhcpc', 'tshark', 'traceroute',
+                'clang-format', 'dnsmasq-base', 'udhcpc', 'radvd', 'isc-dhcp-server',
+                'isc-dhcp-client', 'nmap', 'tshark', 'traceroute',
                 'qemu-utils', 'libnbd-bin', 'fio', 'fdisk', 'bind9-utils', 'bind9-dnsutils',
                 'ldnsutils', 'knot', 'knot-dnsutils', 'nsd',
                 'valgrind', 'openssl', 'gnutls-bin']
