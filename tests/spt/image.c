@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 /* The reader of images: a sound one is accepted, and each way of being unsound is refused for its
  * own reason. Every case starts from the sound image and breaks one thing. */
+#include "../../platform/spt/abi.h"
 #include <criterion/criterion.h>
 #include <elf.h>
 #include <image.h>
 #include <string.h>
 
+static const struct image_target spt = {SOLO5_TARGET_SPT, SPT_NOTE_TARN};
+
 struct note_abi {
     Elf64_Nhdr header;
     char name[8];
-    struct spt_note_abi abi;
+    struct solo5_note_abi abi;
 };
 struct note_manifest {
     Elf64_Nhdr header;
@@ -17,13 +20,13 @@ struct note_manifest {
     uint32_t padding;
     struct {
         uint32_t version, entries;
-        struct spt_entry entry[3];
+        struct solo5_entry entry[3];
     } __attribute__((packed)) manifest;
 };
 struct note_wish {
     Elf64_Nhdr header;
     char name[8];
-    struct spt_wish wish;
+    struct solo5_wish wish;
 };
 
 enum { PH_ABI, PH_MANIFEST, PH_WISH, PH_TEXT, PH_DATA, PH_GUARD, PH_COUNT };
@@ -80,16 +83,18 @@ static void make(struct file *file) {
     file->elf.e_ehsize = sizeof file->elf;
     file->elf.e_phentsize = sizeof file->ph[0];
     file->elf.e_phnum = PH_COUNT;
-    NOTE(abi, SPT_NOTE_NAME, SPT_NOTE_ABI);
-    file->abi.abi = (struct spt_note_abi){.target = 2, .version = 2};
-    NOTE(manifest, SPT_NOTE_NAME, SPT_NOTE_MANIFEST);
+    NOTE(abi, SOLO5_NOTE_NAME, SOLO5_NOTE_ABI);
+    file->abi.abi = (struct solo5_note_abi){.target = 2, .version = 2};
+    NOTE(manifest, SOLO5_NOTE_NAME, SOLO5_NOTE_MANIFEST);
     file->manifest.manifest.version = 1;
     file->manifest.manifest.entries = 3;
-    file->manifest.manifest.entry[0].type = SPT_ENTRY_FIRST;
-    file->manifest.manifest.entry[1] = (struct spt_entry){.name = "service", .type = SPT_ENTRY_NET};
-    file->manifest.manifest.entry[2] = (struct spt_entry){.name = "storage", .type = SPT_ENTRY_BLK};
-    NOTE(wish, SPT_NOTE_TARN_NAME, SPT_NOTE_TARN);
-    file->wish.wish = (struct spt_wish){1, SPT_FEATURE_ENTROPY | SPT_FEATURE_FLUSH};
+    file->manifest.manifest.entry[0].type = SOLO5_ENTRY_FIRST;
+    file->manifest.manifest.entry[1] =
+        (struct solo5_entry){.name = "service", .type = SOLO5_ENTRY_NET};
+    file->manifest.manifest.entry[2] =
+        (struct solo5_entry){.name = "storage", .type = SOLO5_ENTRY_BLK};
+    NOTE(wish, SOLO5_NOTE_TARN_NAME, SPT_NOTE_TARN);
+    file->wish.wish = (struct solo5_wish){1, SPT_FEATURE_ENTROPY | SPT_FEATURE_FLUSH};
     for (size_t i = 0; i < sizeof file->text; i++)
         file->text[i] = (uint8_t)(i + 1);
     memset(file->data, 0xdd, sizeof file->data);
@@ -107,7 +112,7 @@ static void make(struct file *file) {
 
 static const char *read_first(const struct file *file, size_t bytes, struct image *image) {
     struct memory_source source = {{memory_read}, tarn_span_of(file, bytes)};
-    return image_read(&source.source, image);
+    return image_read(&source.source, &spt, image);
 }
 
 Test(spt_image, a_sound_image_is_read) {
@@ -137,8 +142,8 @@ Test(spt_image, segments_go_to_their_addresses_and_nowhere_else) {
     make(&file);
     struct memory_source source = {{memory_read}, tarn_span_of(&file, sizeof file)};
     static uint8_t memory[0x106000 - SPT_MEM_BASE];
-    cr_assert_null(image_read(&source.source, &image));
-    cr_assert_null(image_load(&source.source, &image, TARN_BYTES_ARRAY(memory)));
+    cr_assert_null(image_read(&source.source, &spt, &image));
+    cr_assert_null(image_load(&source.source, &image, TARN_BYTES_ARRAY(memory), SPT_MEM_BASE));
     const uint8_t *text = memory + 0x100000 - SPT_MEM_BASE;
     const uint8_t *data = memory + 0x101020 - SPT_MEM_BASE;
     cr_assert_arr_eq(text, file.text, sizeof file.text);
@@ -154,9 +159,9 @@ Test(spt_image, memory_a_page_too_small_is_said) {
     make(&file);
     struct memory_source source = {{memory_read}, tarn_span_of(&file, sizeof file)};
     static uint8_t memory[0x105000 - SPT_MEM_BASE];
-    cr_assert_null(image_read(&source.source, &image));
-    cr_assert_not_null(
-        strstr(image_load(&source.source, &image, TARN_BYTES_ARRAY(memory)), "--mem"));
+    cr_assert_null(image_read(&source.source, &spt, &image));
+    cr_assert_not_null(strstr(
+        image_load(&source.source, &image, TARN_BYTES_ARRAY(memory), SPT_MEM_BASE), "--mem"));
 }
 
 Test(spt_image, every_truncation_is_refused) {
@@ -169,8 +174,9 @@ Test(spt_image, every_truncation_is_refused) {
     static uint8_t memory[0x106000 - SPT_MEM_BASE];
     for (size_t bytes = offsetof(struct file, text); bytes < sizeof file; bytes++) {
         struct memory_source source = {{memory_read}, tarn_span_of(&file, bytes)};
-        cr_assert_null(image_read(&source.source, &image));
-        cr_assert_not_null(image_load(&source.source, &image, TARN_BYTES_ARRAY(memory)));
+        cr_assert_null(image_read(&source.source, &spt, &image));
+        cr_assert_not_null(
+            image_load(&source.source, &image, TARN_BYTES_ARRAY(memory), SPT_MEM_BASE));
     }
 }
 
@@ -263,9 +269,10 @@ REFUSED(a_manifest_larger_than_its_note, "size", file.manifest.manifest.entries 
 REFUSED(a_manifest_smaller_than_its_note, "size", file.manifest.manifest.entries = 2)
 REFUSED(a_manifest_of_too_many, "size", file.manifest.manifest.entries = 65)
 REFUSED(a_manifest_of_countless, "size", file.manifest.manifest.entries = UINT32_MAX)
-REFUSED(a_manifest_without_its_first, "begin", file.manifest.manifest.entry[0].type = SPT_ENTRY_NET)
+REFUSED(a_manifest_without_its_first, "begin",
+        file.manifest.manifest.entry[0].type = SOLO5_ENTRY_NET)
 REFUSED(a_first_with_a_name, "begin", file.manifest.manifest.entry[0].name[0] = 'x')
-REFUSED(a_second_first, "begin", file.manifest.manifest.entry[1].type = SPT_ENTRY_FIRST)
+REFUSED(a_second_first, "begin", file.manifest.manifest.entry[1].type = SOLO5_ENTRY_FIRST)
 REFUSED(a_device_without_a_name, "begin", file.manifest.manifest.entry[1].name[0] = 0)
 REFUSED(an_endless_name, "does not end", memset(file.manifest.manifest.entry[2].name, 'a', 68))
 REFUSED(an_attached_device, "attached", file.manifest.manifest.entry[1].attached = 1)

@@ -13,12 +13,13 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 
 sys.dont_write_bytecode = True
 import net  # noqa: E402
+from harness import (Skip, check, checks, expect, ip, main, make_tap, part_check, ping, run,  # noqa: E402
+                     start)
 
 TENDER, SOURCE, WORK = sys.argv[1:4]
 WORK = os.environ.get("TARN_SPT_BUILD") or WORK
@@ -26,51 +27,6 @@ UPSTREAM = os.environ.get("TARN_SOLO5_SPT") or shutil.which("solo5-spt")
 UPSTREAM_TESTS = os.environ.get("TARN_SOLO5_TESTS")
 SIGILL, SIGFPE, SIGSEGV, SIGSYS = -4, -8, -11, -31
 HELLO_BYTES_MAX = 24 * 1024
-
-checks = []
-
-
-class Skip(Exception):
-    pass
-
-
-def check(function):
-    checks.append(function)
-    return function
-
-
-started = []
-
-
-def start(*args, **kw):
-    """A process that does not outlive its check, however that ends."""
-    started.append(subprocess.Popen(*args, **kw))
-    return started[-1]
-
-
-def stop_all():
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-    started.clear()
-
-
-def run(*args, tender=None, mem=2, timeout=30, **kw):
-    """Status, and everything said on both streams."""
-    words = [tender or TENDER]
-    if mem:
-        words.append(f"--mem={mem}")
-    done = subprocess.run(words + [str(a) for a in args], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=timeout, **kw)
-    return done.returncode, done.stdout.decode(errors="replace")
-
-
-def expect(got, status, *texts):
-    assert got[0] == status, f"status {got[0]} and not {status}: {got[1]}"
-    for text in texts:
-        assert text in got[1], f"no {text!r} in: {got[1]}"
-
 
 def image(name):
     example = name in ("hello", "website")
@@ -393,40 +349,13 @@ def disk_upstream(folder):
 
 MAC, ADDRESS = "02:00:00:00:00:02", "10.0.0.2"
 UDP_SEGMENT = 103
-parts = {}
 
 
 def part(function):
-    """The check runs in a process of its own, alone in a network namespace."""
+    """A check in a network namespace of its own; what it needs of upstream's is in its name."""
     name = function.__name__
-    parts[name] = function
-
-    def go(folder):
-        if os.getuid() != 0 or not os.path.exists("/dev/net/tun"):
-            raise Skip("needs root and /dev/net/tun")
-        if name.startswith("upstream"):
-            upstream_test("net")
-        if name.endswith("upstream"):
-            upstream()
-        done = subprocess.run(["unshare", "-n", sys.executable, __file__, TENDER, SOURCE, WORK, name,
-                               folder], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
-        assert done.returncode == 0, done.stdout.decode(errors="replace")
-    go.__doc__ = function.__doc__
-    go.__name__ = name
-    checks.append(go)
-    return function
-
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True)
-
-
-def make_tap(name, address="10.0.0.1/24", mtu=1500):
-    with open("/proc/sys/net/ipv6/conf/default/disable_ipv6", "w") as file:
-        file.write("1")
-    ip("tuntap", "add", "dev", name, "mode", "tap", "user", "root")
-    ip("addr", "add", address, "dev", name)
-    ip("link", "set", name, "mtu", str(mtu), "up")
+    needs = [lambda: upstream_test("net")] if name.startswith("upstream") else []
+    return part_check(function, *needs, *[upstream] * name.endswith("upstream"))
 
 
 class EchoGuest:
@@ -523,7 +452,7 @@ def website(*tender):
     assert b"80" in guest.stdout.readline()
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     site = f"{SOURCE}/examples/website/site"
-    for path, file in (("", "index.html"), ("style.css", "style.css"), ("favicon.svg", "favicon.svg")):
+    for path, file in (("style.css", "style.css"), ("favicon.svg", "favicon.svg")):
         for _ in range(5):
             got = opener.open(f"http://{ADDRESS}/{path}", timeout=10).read()
             assert got == open(f"{site}/{file}", "rb").read(), path
@@ -605,7 +534,7 @@ def operator(folder):
         ([folder], "is not a file"),
         ([small], "not an ELF"),
         ([__file__], "not an ELF"),
-        ([TENDER], "not an spt image"),
+        ([TENDER], "not a Solo5 image"),
         (["--mem=x", image("hello")], "--mem=x: a number"),
         (["--mem=0", image("hello")], "--mem=0: a number"),
         (["--mem=-1", image("hello")], "--mem=-1: a number"),
@@ -724,11 +653,6 @@ def upstream_broken(folder):
     expect(run(path), 1, "tarn-spt: ")
 
 
-def ping(address, count, pattern="00"):
-    return start(["sh", "-c", f"sleep 0.5; exec ping -fq -c {count} -p {pattern} {address}"],
-                 stdout=subprocess.DEVNULL)
-
-
 @part
 def upstream_net(folder):
     """upstream's net: 100,000 pings"""
@@ -766,33 +690,4 @@ def upstream_net_ring(folder):
     pinging.kill()
 
 
-def main():
-    if len(sys.argv) > 4:
-        try:
-            parts[sys.argv[4]](sys.argv[5])
-        finally:
-            stop_all()
-        return 0
-    print(f"1..{len(checks)}", flush=True)
-    failed = False
-    with tempfile.TemporaryDirectory() as folder:
-        for number, function in enumerate(checks, 1):
-            title = function.__doc__
-            try:
-                function(folder)
-                print(f"ok {number} - {title}")
-            except Skip as why:
-                print(f"ok {number} - {title} # SKIP {why}")
-            except Exception as error:  # whatever it is, the others still run
-                print(f"not ok {number} - {title}")
-                print("\n".join(f"# {line}" for line in f"{type(error).__name__}: {error}".splitlines()))
-                failed = True
-                if function is images_build:
-                    print("Bail out! no images")
-                    return 1
-            stop_all()
-            sys.stdout.flush()
-    return failed
-
-
-sys.exit(main())
+sys.exit(main(images_build))

@@ -10,13 +10,13 @@
 
 struct disk {
     struct tarn_blk blk;
-    const struct spt_entry *entry;
+    const struct solo5_entry *entry;
     uint32_t index;
     uint32_t range_bytes; /* the most for one call where the tender allows more than a block */
     struct tarn_blk_req *first, **last;
 };
 
-static struct disk disks[SPT_ENTRIES_MAX];
+static struct disk disks[SOLO5_ENTRIES_MAX];
 static size_t disk_count;
 
 static size_t blk_submit(struct tarn_blk *blk, struct tarn_blk_req **reqs, size_t n) {
@@ -82,7 +82,7 @@ bool guest_blk_poll(uint64_t *ready) {
 enum tarn_err tarn_platform_blk(const char *name, struct tarn_blk **out) {
     static const struct tarn_blk_ops ops = {.submit = blk_submit};
     uint32_t index;
-    const struct spt_entry *e = guest_entry(name, SPT_ENTRY_BLK, &index);
+    const struct solo5_entry *e = guest_entry(name, SOLO5_ENTRY_BLK, &index);
     if (!e)
         return TARN_NOT_FOUND;
     for (size_t i = 0; i < disk_count; i++) {

@@ -9,7 +9,7 @@
 /* What the tender said, checked: the addresses below point where they should. */
 struct guest {
     const struct spt_boot *boot;
-    const struct spt_manifest *manifest;
+    const struct solo5_manifest *manifest;
     struct tarn_span cmdline;
     const struct spt_grant *grant; /* NULL: a tender that offers no more than the plain ABI */
 };
@@ -20,7 +20,8 @@ static inline bool guest_has(enum spt_feature feature) {
 }
 
 /* The manifest's entry of that name and type, attached; NULL after saying so on the console. */
-const struct spt_entry *guest_entry(const char *name, enum spt_entry_type type, uint32_t *index);
+const struct solo5_entry *guest_entry(const char *name, enum solo5_entry_type type,
+                                      uint32_t *index);
 
 /* Says it on the console, and ends the program. */
 _Noreturn void guest_die(const char *what);

@@ -14,7 +14,7 @@
 
 struct nic {
     struct tarn_netif netif;
-    const struct spt_entry *entry;
+    const struct solo5_entry *entry;
     struct tarn_pkt_pool *pkts;
     bool vnet, scatter;
     bool is_full; /* the last write was refused: nothing will say when to try again */
@@ -24,7 +24,7 @@ struct nic {
     struct tarn_pkt *frame, *super;
 };
 
-static struct nic nics[SPT_ENTRIES_MAX];
+static struct nic nics[SOLO5_ENTRIES_MAX];
 static size_t nic_count;
 
 /* -- sending -------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ enum tarn_err tarn_platform_netif(const char *name, struct tarn_pkt_pool *pkts,
                                   struct tarn_netif **out) {
     static const struct tarn_netif_ops ops = {.send = nic_send, .recv = nic_recv};
     uint32_t index;
-    const struct spt_entry *e = guest_entry(name, SPT_ENTRY_NET, &index);
+    const struct solo5_entry *e = guest_entry(name, SOLO5_ENTRY_NET, &index);
     if (!e)
         return TARN_NOT_FOUND;
     for (size_t i = 0; i < nic_count; i++) {
@@ -200,12 +200,12 @@ enum tarn_err tarn_platform_netif(const char *name, struct tarn_pkt_pool *pkts,
     nic->entry = e;
     nic->pkts = pkts;
     nic->scatter = guest_has(SPT_FEATURE_SCATTER);
-    nic->vnet = (device & SPT_DEVICE_VNET) != 0;
+    nic->vnet = (device & SOLO5_DEVICE_VNET) != 0;
     if (nic->vnet && !nic->scatter)
         guest_die("the tender grants frames with headers, but not the calls to move them");
     nic->netif = (struct tarn_netif){.ops = &ops,
                                      .mtu = e->u.net.mtu,
-                                     .features = device >> SPT_DEVICE_FEATURES_SHIFT,
+                                     .features = device >> SOLO5_DEVICE_FEATURES_SHIFT,
                                      .device = index};
     __builtin_memcpy(nic->netif.mac, e->u.net.mac, sizeof nic->netif.mac);
     *out = &nic->netif;

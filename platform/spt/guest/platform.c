@@ -3,11 +3,12 @@
 #include "guest.h"
 #include "sys.h"
 
-const struct spt_entry *guest_entry(const char *name, enum spt_entry_type type, uint32_t *index) {
-    const struct spt_manifest *m = tarn_spt_guest.manifest;
+const struct solo5_entry *guest_entry(const char *name, enum solo5_entry_type type,
+                                      uint32_t *index) {
+    const struct solo5_manifest *m = tarn_spt_guest.manifest;
     struct tarn_span wanted = tarn_span_str(name);
     for (uint32_t i = 1; i < m->entries; i++) {
-        const struct spt_entry *e = &TARN_AT(m->entry, i);
+        const struct solo5_entry *e = &TARN_AT(m->entry, i);
         if (e->type != type || !tarn_span_equal(wanted, tarn_span_str(e->name)))
             continue;
         *index = i;
@@ -83,7 +84,7 @@ void tarn_platform_yield(tarn_time deadline, struct tarn_ready *out) {
     TARN_ASSERT(n >= 0 && n <= (long)TARN_COUNT_OF(events));
     for (size_t i = 0; i < (size_t)n; i++) {
         uint64_t data = TARN_AT(events, i).data;
-        if (data < SPT_ENTRIES_MAX)
+        if (data < SOLO5_ENTRIES_MAX)
             out->devices |= 1ull << data;
     }
 }

@@ -16,17 +16,17 @@ struct note {
     uint32_t desc[4];
 };
 __attribute__((section(".note.tarn.abi"), used, aligned(4))) static const struct note abi_note = {
-    .name_bytes = sizeof SPT_NOTE_NAME,
+    .name_bytes = sizeof SOLO5_NOTE_NAME,
     .desc_bytes = 16,
-    .type = SPT_NOTE_ABI,
-    .name = SPT_NOTE_NAME,
-    .desc = {SPT_ABI_TARGET, SPT_ABI_VERSION, 0, 0},
+    .type = SOLO5_NOTE_ABI,
+    .name = SOLO5_NOTE_NAME,
+    .desc = {SOLO5_TARGET_SPT, SOLO5_ABI_VERSION, 0, 0},
 };
 __attribute__((section(".note.tarn.wish"), used, aligned(4))) static const struct note wish_note = {
-    .name_bytes = sizeof SPT_NOTE_TARN_NAME,
+    .name_bytes = sizeof SOLO5_NOTE_TARN_NAME,
     .desc_bytes = 16,
     .type = SPT_NOTE_TARN,
-    .name = SPT_NOTE_TARN_NAME,
+    .name = SOLO5_NOTE_TARN_NAME,
     .desc = {1, SPT_FEATURE_ENTROPY | SPT_FEATURE_VNET | SPT_FEATURE_SCATTER | SPT_FEATURE_RANGES
                     | SPT_FEATURE_FLUSH},
 };
@@ -119,7 +119,7 @@ static bool boot_is_sound(const struct spt_boot *boot, struct tarn_span *cmdline
         || boot->kernel_end < (uintptr_t)tarn_spt_end)
         return false;
     if (boot->manifest < low
-        || boot->manifest > SPT_IMAGE_BASE - SPT_MANIFEST_BYTES(SPT_ENTRIES_MAX)
+        || boot->manifest > SPT_IMAGE_BASE - SOLO5_MANIFEST_BYTES(SOLO5_ENTRIES_MAX)
         || boot->manifest % 8 || boot->cmdline < low
         || boot->cmdline > SPT_IMAGE_BASE - SPT_CMDLINE_BYTES_MAX)
         return false;
@@ -129,15 +129,16 @@ static bool boot_is_sound(const struct spt_boot *boot, struct tarn_span *cmdline
 }
 
 /* The tender hands back our own manifest: the same devices, with what is attached filled in. */
-static bool manifest_is_ours(const struct spt_manifest *m) {
+static bool manifest_is_ours(const struct solo5_manifest *m) {
     struct tarn_span ours =
         tarn_span_of(__start_tarn_devices, (size_t)(__stop_tarn_devices - __start_tarn_devices));
-    if (m->version != SPT_MANIFEST_VERSION || m->entries != 1 + ours.len / sizeof(struct spt_entry))
+    if (m->version != SOLO5_MANIFEST_VERSION
+        || m->entries != 1 + ours.len / sizeof(struct solo5_entry))
         return false;
     for (uint32_t i = 1; i < m->entries; i++) {
         struct tarn_span mine;
-        size_t declared = offsetof(struct spt_entry, u); /* name and type */
-        if (!tarn_span_take(&ours, sizeof(struct spt_entry), &mine)
+        size_t declared = offsetof(struct solo5_entry, u); /* name and type */
+        if (!tarn_span_take(&ours, sizeof(struct solo5_entry), &mine)
             || !tarn_span_equal(tarn_span_first(mine, declared),
                                 tarn_span_of(&m->entry[i], declared)))
             return false;
@@ -153,7 +154,7 @@ __attribute__((no_stack_protector)) void tarn_spt_boot(const struct spt_boot *bo
     struct tarn_span cmdline;
     if ((uintptr_t)boot != SPT_BOOT_BASE || !boot_is_sound(boot, &cmdline))
         guest_die("the boot information is not what the spt ABI promises");
-    const struct spt_manifest *manifest = (const void *)(uintptr_t)boot->manifest;
+    const struct solo5_manifest *manifest = (const void *)(uintptr_t)boot->manifest;
     if (!manifest_is_ours(manifest))
         guest_die("the tender's manifest is not this image's");
     tarn_spt_guest =

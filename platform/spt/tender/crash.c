@@ -4,21 +4,20 @@
  * leaves, and ends in the same signal again, by then with its default action, so that the tender's
  * parent sees the true cause. A guest that has corrupted the tender's memory can make it say
  * anything; it could have written that to the console anyway. */
-#include "tender.h"
+#include "spt.h"
 
 #include <errno.h>
+#include <report.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <tarn/writer.h>
 #include <ucontext.h>
 
 #define STACK_BYTES (64u << 10)
-#define TRACE_WORDS_MAX 32768u
-#define TRACE_FRAMES_MAX 24u
 
 static const struct tender *tender;
+static struct report report;
 /* Stands in for the guest's thread area, which may be anything, while base's functions check their
  * canary. */
 static uint64_t thread_area[16];
@@ -38,24 +37,6 @@ static void say(struct tarn_writer *w) {
     w->len = 0;
 }
 
-static const struct image_segment *segment_of(uint64_t addr) {
-    for (uint32_t i = 0; i < tender->image.segment_count; i++) {
-        const struct image_segment *seg = &tender->image.segment[i];
-        if (addr >= seg->page_first && addr < seg->page_end)
-            return seg;
-    }
-    return NULL;
-}
-
-static bool is_code(uint64_t addr, uint64_t bytes) {
-    const struct image_segment *seg = segment_of(addr);
-    return seg && seg->executable && seg->readable && bytes <= seg->page_end - addr;
-}
-
-static uint8_t byte_at(uint64_t addr) {
-    return *(const volatile uint8_t *)(uintptr_t)addr;
-}
-
 /* -- the cause -----------------------------------------------------------------------------------
  */
 
@@ -69,7 +50,7 @@ static void say_access(struct tarn_writer *w, const siginfo_t *info, const mcont
     tarn_writer_str(w, error & 16 ? "execution of " : error & 2 ? "write to " : "read of ");
     tarn_writer_str(w, "address 0x");
     tarn_writer_hex(w, addr, 1);
-    const struct image_segment *seg = segment_of(addr);
+    const struct image_segment *seg = report_segment(&report, addr);
     if (addr < SPT_MEM_BASE)
         tarn_writer_str(w, " (a null pointer)");
     else if (seg && !seg->readable && !seg->writable && !seg->executable)
@@ -86,7 +67,8 @@ static void say_cause(struct tarn_writer *w, int sig, const siginfo_t *info, con
     case SIGSEGV:
     case SIGBUS: say_access(w, info, m); break;
     case SIGILL:
-        tarn_writer_str(w, is_code(rip, 2) && byte_at(rip) == 0x0f && byte_at(rip + 1) == 0x0b
+        tarn_writer_str(w, report_is_code(&report, rip, 2) && report_byte(&report, rip) == 0x0f
+                                   && report_byte(&report, rip + 1) == 0x0b
                                ? "a check failed (trap)"
                                : "an instruction that this processor does not have");
         break;
@@ -99,73 +81,6 @@ static void say_cause(struct tarn_writer *w, int sig, const siginfo_t *info, con
         break;
     default: tarn_writer_str(w, "a signal");
     }
-}
-
-/* -- where ----------------------------------------------------------------------------------------
- */
-
-/* Whether the instruction in front of `addr` is a call: direct, or through a register or memory. */
-static bool follows_call(uint64_t addr) {
-    if (!is_code(addr - 7, 8))
-        return false;
-    if (byte_at(addr - 5) == 0xe8)
-        return true;
-    for (unsigned n = 2; n <= 7; n++)
-        if (byte_at(addr - n) == 0xff && (byte_at(addr - n + 1) & 0x38) == 0x10)
-            return true;
-    return false;
-}
-
-/* Frame pointers are not kept, so every word on the stack that could be a return address is named:
- * some may be left over from calls that have returned. */
-static void say_trace(struct tarn_writer *w, uint64_t rip, uint64_t rsp) {
-    const struct image_segment *seg = segment_of(rsp);
-    uint64_t top = tender->mem_size;
-    uint64_t last = 0;
-    unsigned frames = 0;
-    /* After an overflow, what had been pushed is behind the guard. */
-    if (seg && !seg->readable)
-        rsp = seg->page_end;
-    for (uint32_t i = 0; i < tender->image.segment_count; i++)
-        if (!tender->image.segment[i].readable && tender->image.segment[i].page_first >= rsp)
-            top = TARN_MIN(top, tender->image.segment[i].page_first);
-    tarn_writer_str(w, "  trace  0x");
-    tarn_writer_hex(w, rip, 1);
-    if (rsp >= SPT_IMAGE_BASE && rsp % 8 == 0) {
-        for (unsigned i = 0; i < TRACE_WORDS_MAX && frames < TRACE_FRAMES_MAX; i++, rsp += 8) {
-            if (rsp >= top)
-                break;
-            uint64_t word = *(const volatile uint64_t *)(uintptr_t)rsp;
-            if (word == last || !follows_call(word))
-                continue; /* recursion is named once */
-            last = word;
-            tarn_writer_str(w, ++frames % 6 ? " 0x" : "\n         0x");
-            tarn_writer_hex(w, word, 1);
-        }
-    }
-    tarn_writer_str(w, "\n  (addr2line -e IMAGE says which lines these are)\n");
-    say(w);
-}
-
-static void say_registers(struct tarn_writer *w, const mcontext_t *m) {
-    static const struct {
-        char name[4];
-        int index;
-    } registers[] = {
-        {"rip", REG_RIP}, {"rsp", REG_RSP}, {"rbp", REG_RBP}, {"rax", REG_RAX}, {"rbx", REG_RBX},
-        {"rcx", REG_RCX}, {"rdx", REG_RDX}, {"rsi", REG_RSI}, {"rdi", REG_RDI}, {"r8 ", REG_R8},
-        {"r9 ", REG_R9},  {"r10", REG_R10}, {"r11", REG_R11}, {"r12", REG_R12}, {"r13", REG_R13},
-        {"r14", REG_R14}, {"r15", REG_R15},
-    };
-    for (size_t i = 0; i < TARN_COUNT_OF(registers); i++) {
-        tarn_writer_str(w, i % 4 == 0 ? "  " : " ");
-        tarn_writer_str(w, registers[i].name);
-        tarn_writer_str(w, " ");
-        tarn_writer_hex(w, (uint64_t)m->gregs[registers[i].index], 16);
-        if (i % 4 == 3 || i + 1 == TARN_COUNT_OF(registers))
-            tarn_writer_str(w, "\n");
-    }
-    say(w);
 }
 
 /* -- and the end ----------------------------------------------------------------------------------
@@ -186,6 +101,18 @@ _Noreturn static void die_by(int sig) {
         call3(SYS_exit_group, 128 + sig, 0, 0);
 }
 
+static void say_state(struct tarn_writer *w, const mcontext_t *m) {
+    static const int order[REPORT_REGISTERS] = {
+        REG_RIP, REG_RSP, REG_RBP, REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI,
+        REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+    };
+    uint64_t reg[REPORT_REGISTERS];
+    for (size_t i = 0; i < REPORT_REGISTERS; i++)
+        reg[i] = (uint64_t)m->gregs[order[i]];
+    report_registers(&report, w, reg);
+    report_trace(&report, w, reg[REPORT_RIP], reg[REPORT_RSP]);
+}
+
 static void on_signal(int sig, siginfo_t *info, void *context) {
     const mcontext_t *m = &((const ucontext_t *)context)->uc_mcontext;
     uint8_t text[2048];
@@ -195,14 +122,19 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
     say_cause(&w, sig, info, m);
     tarn_writer_str(&w, "\n");
     say(&w);
-    say_registers(&w, m);
-    say_trace(&w, (uint64_t)m->gregs[REG_RIP], (uint64_t)m->gregs[REG_RSP]);
+    say_state(&w, m);
     die_by(sig);
 }
 
 void crash_prepare(const struct tender *t) {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
     tender = t;
+    report = (struct report){
+        .image = &t->image,
+        .memory = tarn_span_of((const void *)(uintptr_t)SPT_MEM_BASE, t->mem_size - SPT_MEM_BASE),
+        .base = SPT_MEM_BASE,
+        .say = say,
+    };
     uint8_t *mem = mmap(NULL, STACK_BYTES + SPT_PAGE, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mem == MAP_FAILED || mprotect(mem, SPT_PAGE, PROT_NONE) != 0)

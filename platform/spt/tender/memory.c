@@ -2,13 +2,11 @@
 /* The guest's memory is this process's own, at fixed addresses: [0x10000, mem_size). Below it
  * nothing is ever mapped, so a null pointer faults; the page above it is held by a mapping without
  * rights. */
-#include "tender.h"
+#include "spt.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
-#include <tarn/writer.h>
 
 static uint8_t *at(uint64_t addr) {
     return (uint8_t *)(uintptr_t)addr;
@@ -35,14 +33,15 @@ static void map_region(const struct tender *t) {
     protect(t->mem_size, t->mem_size + SPT_PAGE, PROT_NONE);
 }
 
-void memory_map(struct tender *t, struct image_source *source) {
+void memory_map(struct tender *t) {
     const struct image *image = &t->image;
     if (image->end > t->mem_size)
         die("%s needs %zu MB of memory: give it with --mem=MB", t->image_path,
             (size_t)((image->end + (1 << 20) - 1) >> 20));
     map_region(t);
     const char *wrong =
-        image_load(source, image, tarn_bytes_of(at(SPT_MEM_BASE), t->mem_size - SPT_MEM_BASE));
+        image_load(&t->file.source, image,
+                   tarn_bytes_of(at(SPT_MEM_BASE), t->mem_size - SPT_MEM_BASE), SPT_MEM_BASE);
     if (wrong)
         die("%s: %s", t->image_path, wrong);
     for (uint32_t i = 0; i < image->segment_count; i++) {
@@ -53,33 +52,6 @@ void memory_map(struct tender *t, struct image_source *source) {
     }
 }
 
-/* What a shell split into words: quoted for Tarn's reader, which takes the quotes off again, so
- * that a word may hold anything. */
-static void write_quoted(struct tarn_writer *w, const char *word) {
-    tarn_writer_u8(w, '"');
-    for (; *word; word++) {
-        if (*word == '"' || *word == '\\')
-            tarn_writer_u8(w, '\\');
-        tarn_writer_u8(w, (uint8_t)*word);
-    }
-    tarn_writer_u8(w, '"');
-}
-
-/* The plain ABI has spaces between the words and nothing more. */
-static void write_cmdline(const struct tender *t, struct tarn_writer *w, char **args) {
-    for (char **arg = args; *arg; arg++) {
-        if (arg != args)
-            tarn_writer_u8(w, ' ');
-        if (t->image.asks && (**arg == 0 || strpbrk(*arg, " \t\r\n\"\\'")))
-            write_quoted(w, *arg);
-        else
-            tarn_writer_str(w, *arg);
-    }
-    tarn_writer_u8(w, 0);
-    if (!tarn_writer_ok(w))
-        die("the guest's command line is longer than %u bytes", SPT_CMDLINE_BYTES_MAX - 1);
-}
-
 static void write_grant(const struct tender *t) {
     struct spt_grant grant = {
         .magic = SPT_GRANT_MAGIC,
@@ -87,27 +59,25 @@ static void write_grant(const struct tender *t) {
         .features = t->granted,
         .blk_bytes_max = t->granted & SPT_FEATURE_RANGES ? BLK_BYTES_MAX : 0,
     };
-    if (getrandom(grant.seed, sizeof grant.seed, 0) != (ssize_t)sizeof grant.seed)
-        die("the host gives no random bytes: %s", strerror(errno));
+    tender_random(TARN_BYTES_ARRAY(grant.seed));
     memcpy(grant.device, t->device, sizeof grant.device);
     memcpy(at(SPT_MEM_BASE), &grant, sizeof grant);
     memset(&grant, 0, sizeof grant);
 }
 
 void memory_fill(struct tender *t, char **args) {
-    const struct spt_manifest *m = &t->image.manifest;
+    const struct solo5_manifest *m = &t->image.manifest;
     struct spt_boot boot = {
         .mem_size = t->mem_size,
         .kernel_end = t->image.end,
         .manifest = SPT_BOOT_BASE + sizeof boot,
-        .cmdline = SPT_BOOT_BASE + sizeof boot + SPT_MANIFEST_BYTES(m->entries),
+        .cmdline = SPT_BOOT_BASE + sizeof boot + SOLO5_MANIFEST_BYTES(m->entries),
         .epollfd = t->epollfd,
         .timerfd = t->timerfd,
     };
     memcpy(at(SPT_BOOT_BASE), &boot, sizeof boot);
-    memcpy(at(boot.manifest), m, SPT_MANIFEST_BYTES(m->entries));
-    struct tarn_writer w = tarn_writer_over(tarn_bytes_of(at(boot.cmdline), SPT_CMDLINE_BYTES_MAX));
-    write_cmdline(t, &w, args);
+    memcpy(at(boot.manifest), m, SOLO5_MANIFEST_BYTES(m->entries));
+    tender_write_words(t, tarn_bytes_of(at(boot.cmdline), SPT_CMDLINE_BYTES_MAX), args);
     if (t->image.asks) {
         uint64_t low_end =
             (boot.cmdline + SPT_CMDLINE_BYTES_MAX + SPT_PAGE - 1) & ~(uint64_t)(SPT_PAGE - 1);

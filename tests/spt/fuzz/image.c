@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* Any file: either refused, or its segments fit where the reader said that they do. */
+#include "../../../platform/spt/abi.h"
 #include <image.h>
 #include <stdlib.h>
 #include <tarn/span.h>
+
+static const struct image_target spt = {SOLO5_TARGET_SPT, SPT_NOTE_TARN};
 
 #define MEMORY_BYTES ((size_t)4 << 20)
 
@@ -27,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct memory_source source = {{memory_read}, tarn_span_of(data, size)};
     if (!memory)
         memory = calloc(1, MEMORY_BYTES);
-    if (!memory || image_read(&source.source, &image))
+    if (!memory || image_read(&source.source, &spt, &image))
         return 0;
     uint64_t end = SPT_IMAGE_BASE;
     for (uint32_t i = 0; i < image.segment_count; i++) {
@@ -38,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         end = seg->page_end;
     }
     TARN_ASSERT(end == image.end);
-    if (!image_load(&source.source, &image, tarn_bytes_of(memory, MEMORY_BYTES)))
+    if (!image_load(&source.source, &image, tarn_bytes_of(memory, MEMORY_BYTES), SPT_MEM_BASE))
         TARN_ASSERT(image.end <= SPT_MEM_BASE + MEMORY_BYTES);
     return 0;
 }

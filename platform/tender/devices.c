@@ -22,18 +22,19 @@
 #include <vnet_hdr.h>
 
 static const char *type_name(uint32_t type) {
-    return type == SPT_ENTRY_NET ? "network" : type == SPT_ENTRY_BLK ? "block" : "unknown";
+    return type == SOLO5_ENTRY_NET ? "network" : type == SOLO5_ENTRY_BLK ? "block" : "unknown";
 }
 
-static struct spt_entry *declared(struct tender *t, const char *name, enum spt_entry_type type) {
-    struct spt_manifest *m = &t->image.manifest;
+static struct solo5_entry *declared(struct tender *t, const char *name,
+                                    enum solo5_entry_type type) {
+    struct solo5_manifest *m = &t->image.manifest;
     for (uint32_t i = 1; i < m->entries; i++)
         if (m->entry[i].type == type && strcmp(m->entry[i].name, name) == 0)
             return &m->entry[i];
     die("%s declares no %s device '%s'", t->image_path, type_name(type), name);
 }
 
-static void attached(struct spt_entry *e, int fd) {
+static void attached(struct solo5_entry *e, int fd) {
     if (e->attached)
         die("%s device '%s' is attached twice", type_name(e->type), e->name);
     e->host.fd = fd;
@@ -127,7 +128,7 @@ static int inherited(const char *text) {
 }
 
 void attach_net(struct tender *t, const char *name, const char *tap) {
-    struct spt_entry *e = declared(t, name, SPT_ENTRY_NET);
+    struct solo5_entry *e = declared(t, name, SOLO5_ENTRY_NET);
     if (tap[0] == '@') {
         attached(e, inherited(tap + 1));
         e->u.net.mtu = 1500;
@@ -137,16 +138,15 @@ void attach_net(struct tender *t, const char *name, const char *tap) {
         die("'%s' is no interface's name", tap);
     tap_check(tap);
     t->tap[e - t->image.manifest.entry] = tap;
-    bool vnet = t->granted & SPT_FEATURE_VNET;
-    attached(e, tap_open(tap, vnet ? IFF_VNET_HDR : 0));
+    attached(e, tap_open(tap, t->vnet ? IFF_VNET_HDR : 0));
     e->u.net.mtu = tap_mtu(tap);
-    if (vnet)
+    if (t->vnet)
         t->device[e - t->image.manifest.entry] =
-            SPT_DEVICE_VNET | tap_offloads(tap, e->host.fd) << SPT_DEVICE_FEATURES_SHIFT;
+            SOLO5_DEVICE_VNET | tap_offloads(tap, e->host.fd) << SOLO5_DEVICE_FEATURES_SHIFT;
 }
 
 void attach_net_mac(struct tender *t, const char *name, const char *mac) {
-    struct spt_entry *e = declared(t, name, SPT_ENTRY_NET);
+    struct solo5_entry *e = declared(t, name, SOLO5_ENTRY_NET);
     unsigned b[6];
     int end = 0;
     if (sscanf(mac, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &end)
@@ -160,7 +160,7 @@ void attach_net_mac(struct tender *t, const char *name, const char *mac) {
 }
 
 /* Locally administered, unicast. */
-static void mac_default(struct spt_entry *e) {
+static void mac_default(struct solo5_entry *e) {
     static const uint8_t none[6];
     if (memcmp(e->u.net.mac, none, sizeof none) != 0)
         return;
@@ -173,7 +173,7 @@ static void mac_default(struct spt_entry *e) {
  */
 
 void attach_blk(struct tender *t, const char *name, const char *path) {
-    struct spt_entry *e = declared(t, name, SPT_ENTRY_BLK);
+    struct solo5_entry *e = declared(t, name, SOLO5_ENTRY_BLK);
     struct stat st;
     int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0)
@@ -187,13 +187,13 @@ void attach_blk(struct tender *t, const char *name, const char *path) {
     } else if (!S_ISREG(st.st_mode)) {
         die("%s is neither a file nor a block device", path);
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && !privileges_refused())
         die("%s is used by another program", path);
     attached(e, fd);
 }
 
 void attach_blk_sector(struct tender *t, const char *name, const char *bytes) {
-    struct spt_entry *e = declared(t, name, SPT_ENTRY_BLK);
+    struct solo5_entry *e = declared(t, name, SOLO5_ENTRY_BLK);
     char *end;
     long n = strtol(bytes, &end, 10);
     if (*end != 0 || n < 512 || n > 32768 || (n & (n - 1)))
@@ -201,7 +201,7 @@ void attach_blk_sector(struct tender *t, const char *name, const char *bytes) {
     e->u.blk.block_bytes = (uint16_t)n;
 }
 
-static void blk_default(const struct tender *t, struct spt_entry *e) {
+static void blk_default(const struct tender *t, struct solo5_entry *e) {
     if (e->u.blk.block_bytes == 0)
         e->u.blk.block_bytes = 512;
     unsigned block_bytes = e->u.blk.block_bytes;
@@ -220,15 +220,15 @@ static void watch(struct tender *t, int fd, uint64_t data) {
 }
 
 void attach_finish(struct tender *t) {
-    struct spt_manifest *m = &t->image.manifest;
+    struct solo5_manifest *m = &t->image.manifest;
     t->epollfd = epoll_create1(EPOLL_CLOEXEC);
     t->timerfd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (t->epollfd < 0 || t->timerfd < 0)
         die("cannot make a timer: %s", strerror(errno));
-    watch(t, t->timerfd, SPT_EVENT_TIMER);
+    watch(t, t->timerfd, SOLO5_EVENT_TIMER);
     for (uint32_t i = 1; i < m->entries; i++) {
-        struct spt_entry *e = &m->entry[i];
-        if (e->type != SPT_ENTRY_NET && e->type != SPT_ENTRY_BLK)
+        struct solo5_entry *e = &m->entry[i];
+        if (e->type != SOLO5_ENTRY_NET && e->type != SOLO5_ENTRY_BLK)
             die("%s wants a device '%s' of a kind that this tender does not have", t->image_path,
                 e->name);
         if (!e->attached && t->helping) {
@@ -237,9 +237,9 @@ void attach_finish(struct tender *t) {
         }
         if (!e->attached)
             die("%s wants a %s device: attach it with --%s:%s=%s", t->image_path,
-                type_name(e->type), e->type == SPT_ENTRY_NET ? "net" : "block", e->name,
-                e->type == SPT_ENTRY_NET ? "TAP" : "FILE");
-        if (e->type == SPT_ENTRY_NET) {
+                type_name(e->type), e->type == SOLO5_ENTRY_NET ? "net" : "block", e->name,
+                e->type == SOLO5_ENTRY_NET ? "TAP" : "FILE");
+        if (e->type == SOLO5_ENTRY_NET) {
             mac_default(e);
             watch(t, e->host.fd, i);
         } else {

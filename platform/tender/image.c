@@ -33,7 +33,7 @@ static const char *read_elf_header(struct image_source *source, struct headers *
         || header_bytes != sizeof(Elf64_Ehdr) || entry_bytes != sizeof(Elf64_Phdr))
         return "an ELF file of an unknown version";
     if (type != ET_EXEC)
-        return "not an spt image: an executable at fixed addresses (ET_EXEC) is wanted";
+        return "not a Solo5 image: an executable at fixed addresses (ET_EXEC) is wanted";
     if (out->count == 0 || out->count > IMAGE_HEADERS_MAX)
         return "no program headers, or too many";
     return NULL;
@@ -66,11 +66,11 @@ static const char *add_segment(struct image *image, const struct program_header 
         return NULL;
     if (h->file_bytes > h->mem_bytes)
         return "a segment is larger in the file than in memory";
-    if (h->addr < SPT_IMAGE_BASE)
+    if (h->addr < SOLO5_IMAGE_BASE)
         return "a segment lies below 0x100000";
     if (h->addr > ADDR_MAX || h->mem_bytes > ADDR_MAX || h->offset > ADDR_MAX)
         return "a segment lies outside of any memory";
-    uint64_t align = h->align > SPT_PAGE ? h->align : SPT_PAGE;
+    uint64_t align = h->align > SOLO5_PAGE ? h->align : SOLO5_PAGE;
     if ((align & (align - 1)) || align > ADDR_MAX)
         return "a segment's alignment is no power of two";
     struct image_segment seg = {
@@ -84,7 +84,7 @@ static const char *add_segment(struct image *image, const struct program_header 
         .writable = h->flags & PF_W,
         .executable = h->flags & PF_X,
     };
-    if (seg.page_first < SPT_IMAGE_BASE)
+    if (seg.page_first < SOLO5_IMAGE_BASE)
         return "a segment lies below 0x100000";
     if (seg.page_first < image->end)
         return "segments overlap, or are not in ascending order";
@@ -110,9 +110,10 @@ static const char *check_entry(const struct image *image) {
  */
 
 #define NOTE_HEADER_BYTES 20u /* sizes, type, and a name of up to 8 bytes */
-#define NOTE_BYTES_MAX (NOTE_HEADER_BYTES + 4u + SPT_MANIFEST_BYTES(SPT_ENTRIES_MAX))
+#define NOTE_BYTES_MAX (NOTE_HEADER_BYTES + 4u + SOLO5_MANIFEST_BYTES(SOLO5_ENTRIES_MAX))
 
 struct notes {
+    const struct image_target *wanted;
     bool abi, manifest;
 };
 
@@ -123,21 +124,21 @@ static bool name_ends(struct tarn_span name) {
     return false;
 }
 
-const char *image_read_manifest(struct tarn_span desc, struct spt_manifest *out) {
+const char *image_read_manifest(struct tarn_span desc, struct solo5_manifest *out) {
     if (!tarn_span_u32le(&desc, &out->version) || !tarn_span_u32le(&desc, &out->entries))
         return "its manifest is too short";
-    if (out->version != SPT_MANIFEST_VERSION)
+    if (out->version != SOLO5_MANIFEST_VERSION)
         return "its manifest has an unknown version";
-    if (out->entries < 1 || out->entries > SPT_ENTRIES_MAX
-        || desc.len != out->entries * sizeof(struct spt_entry))
+    if (out->entries < 1 || out->entries > SOLO5_ENTRIES_MAX
+        || desc.len != out->entries * sizeof(struct solo5_entry))
         return "its manifest's size is wrong";
     for (uint32_t i = 0; i < out->entries; i++) {
-        struct spt_entry *e = &TARN_AT(out->entry, i);
+        struct solo5_entry *e = &TARN_AT(out->entry, i);
         if (!tarn_span_copy(&desc, e, sizeof *e))
             return "its manifest is too short";
         if (!name_ends(TARN_SPAN_ARRAY(e->name)))
             return "a device's name in its manifest does not end";
-        if ((i == 0) != (e->type == SPT_ENTRY_FIRST) || (i == 0) != (e->name[0] == 0))
+        if ((i == 0) != (e->type == SOLO5_ENTRY_FIRST) || (i == 0) != (e->name[0] == 0))
             return "its manifest does not begin as it should";
         if (e->attached)
             return "its manifest says that a device is attached already";
@@ -148,14 +149,14 @@ const char *image_read_manifest(struct tarn_span desc, struct spt_manifest *out)
     return NULL;
 }
 
-static const char *read_abi(struct tarn_span desc) {
+static const char *read_abi(struct tarn_span desc, const struct image_target *wanted) {
     uint32_t target, version;
     if (!tarn_span_u32le(&desc, &target) || !tarn_span_u32le(&desc, &version))
         return "its ABI note is too short";
-    if (target != SPT_ABI_TARGET)
-        return "an image for another Solo5 target than spt";
-    if (version != SPT_ABI_VERSION)
-        return "its version of the spt ABI is not 2, the only one known";
+    if (target != (uint32_t)wanted->target)
+        return "an image for another Solo5 target";
+    if (version != SOLO5_ABI_VERSION)
+        return "its version of the ABI is not 2, the only one known";
     return NULL;
 }
 
@@ -186,22 +187,22 @@ static const char *add_note(struct image_source *source, struct image *image, st
     if (!tarn_span_u32le(&s, &name_bytes) || !tarn_span_u32le(&s, &desc_bytes)
         || !tarn_span_u32le(&s, &type) || !tarn_span_take(&s, 8, &name))
         return NULL;
-    bool solo5 = is_named(name, name_bytes, SPT_NOTE_NAME, sizeof SPT_NOTE_NAME);
-    bool tarn = is_named(name, name_bytes, SPT_NOTE_TARN_NAME, sizeof SPT_NOTE_TARN_NAME);
+    bool solo5 = is_named(name, name_bytes, SOLO5_NOTE_NAME, sizeof SOLO5_NOTE_NAME);
+    bool tarn = is_named(name, name_bytes, SOLO5_NOTE_TARN_NAME, sizeof SOLO5_NOTE_TARN_NAME);
     if (!solo5 && !tarn)
         return NULL;
     if (desc_bytes > s.len)
         return "a note's size is wrong";
     struct tarn_span desc = tarn_span_first(s, desc_bytes);
     if (tarn)
-        return type == SPT_NOTE_TARN ? read_wish(desc, image) : NULL;
-    if (type == SPT_NOTE_ABI) {
+        return type == notes->wanted->wish_note ? read_wish(desc, image) : NULL;
+    if (type == SOLO5_NOTE_ABI) {
         if (notes->abi)
             return "two ABI notes";
         notes->abi = true;
-        return read_abi(desc);
+        return read_abi(desc, notes->wanted);
     }
-    if (type == SPT_NOTE_MANIFEST) {
+    if (type == SOLO5_NOTE_MANIFEST) {
         if (notes->manifest)
             return "two manifests";
         notes->manifest = true;
@@ -214,9 +215,10 @@ static const char *add_note(struct image_source *source, struct image *image, st
 /* -- all of it -----------------------------------------------------------------------------------
  */
 
-const char *image_read(struct image_source *source, struct image *image) {
+const char *image_read(struct image_source *source, const struct image_target *target,
+                       struct image *image) {
     struct headers headers;
-    struct notes notes = {0};
+    struct notes notes = {.wanted = target};
     uint8_t table[IMAGE_HEADERS_MAX * sizeof(Elf64_Phdr)];
     *image = (struct image){0};
     const char *wrong = read_elf_header(source, &headers);
@@ -247,12 +249,12 @@ const char *image_read(struct image_source *source, struct image *image) {
 }
 
 const char *image_load(struct image_source *source, const struct image *image,
-                       struct tarn_bytes memory) {
-    if (image->end > SPT_MEM_BASE + (uint64_t)memory.len)
+                       struct tarn_bytes memory, uint64_t base) {
+    if (image->end > base + (uint64_t)memory.len)
         return "it does not fit into memory: give more with --mem=MB";
     for (uint32_t i = 0; i < image->segment_count; i++) {
         const struct image_segment *seg = &TARN_AT(image->segment, i);
-        struct tarn_bytes to = tarn_bytes_after(memory, seg->addr - SPT_MEM_BASE);
+        struct tarn_bytes to = tarn_bytes_after(memory, seg->addr - base);
         if (!seg->readable && !seg->writable && !seg->executable)
             continue; /* a guard: nobody will ever see what is in it */
         if (!source->read(source, seg->offset, tarn_bytes_first(to, seg->file_bytes)))

@@ -32,7 +32,7 @@
 struct capture {
     FILE *file;
     const char *path;
-    struct pollfd fds[1 + SPT_ENTRIES_MAX]; /* the guest's process, then a socket for each tap */
+    struct pollfd fds[1 + SOLO5_ENTRIES_MAX]; /* the guest's process, then a socket for each tap */
     nfds_t count;
 };
 
@@ -119,7 +119,7 @@ static void say_losses(const struct capture *c) {
             lost += stats.tp_drops;
     }
     if (lost)
-        fprintf(stderr, "tarn-spt: %u frames are missing in %s\n", lost, c->path);
+        fprintf(stderr, "%s: %u frames are missing in %s\n", tender_name, lost, c->path);
 }
 
 /* -- two processes
