@@ -12,9 +12,10 @@ import time
 import urllib.error
 import urllib.request
 
-from tools.common import Problem, build, check_example, has_network, say, tender_path
+from tools.common import ROOT, Problem, build, check_example, has_network, say, tender_path
 from tools.elf import Image
 
+DISK_BYTES = 256 << 20
 TAP_SUBNETS = ['10.88.0.0/24', '10.89.0.0/24', '172.31.88.0/24', '192.168.188.0/24']
 HOST_PORT = 8080
 UP_SECONDS_MAX = 20
@@ -66,6 +67,23 @@ def tap():
         yield name, str(host), f'{guest}/{subnet.prefixlen}'
     finally:
         ip('link', 'del', name, check=False)
+
+
+def disks(example, blocks, known):
+    """A file in build/disks for each block device, made at the first run and kept: what attaches them,
+    and the keys that a program needs to find new ones good."""
+    folder = os.path.join(ROOT, 'build', 'disks')
+    attach, keys = [], []
+    os.makedirs(folder, exist_ok=True)
+    for name in blocks:
+        path = os.path.join(folder, f'{example}-{name}.img')
+        if not os.path.exists(path):
+            with open(path, 'wb') as f:
+                f.truncate(DISK_BYTES)
+            say(f'made {os.path.relpath(path)}, the disk "{name}"; it stays, and what is on it')
+            keys = ['--format'] if 'format' in known else []
+        attach.append(f'--block:{name}={path}')
+    return attach, keys
 
 
 def key_of(keys, name):
@@ -159,26 +177,29 @@ def run(example, target, net, keys):
     nets = [name for name, kind in manifest.devices() if kind == 'network']
     blocks = [name for name, kind in manifest.devices() if kind == 'block']
     known = {name for name, *_ in manifest.keys()}
-    if blocks:
-        say(f'The program has block devices ({", ".join(blocks)}); attach them by starting it by hand.')
+    if len(nets) > 1:
+        raise Problem(f'the program has several network devices ({", ".join(nets)}): '
+                      f'examples/{example}/README.md says how to start it')
+    attach, more = disks(example, blocks, known)
+    keys = [*more, *keys]
     if not nets:
-        return run_child(command_of(image, target, [], keys))
-    serves = 'port' in known
+        return run_child(command_of(image, target, attach, keys))
+    default = next((d for n, _, d, _ in manifest.keys() if n == 'port'), None)
+    serves = default is not None
     if net == 'host':
-        if serves and key_of(keys, 'port') is None:
+        if serves and key_of(keys, 'port') is None and int(default) < 1024:
             keys = [f'--port={HOST_PORT}', *keys]
-        port = int(key_of(keys, 'port') or 0) if serves else 0
+        port = int(key_of(keys, 'port') or default) if serves else 0
         if serves and port_in_use(port):
             raise Problem(f'port {port} is in use: choose another with   -- --port=N')
-        return run_child(command_of(image, target, [], keys), ('127.0.0.1', port) if serves else None)
+        return run_child(command_of(image, target, attach, keys), ('127.0.0.1', port) if serves else None)
     if not root:
         raise Problem('a tap needs root: run this as root, or use --net=host')
-    if len(nets) > 1:
-        raise Problem(f'the program has several network devices ({", ".join(nets)}): start it by hand')
     with tap() as (name, host, guest):
         say(f'made {name}: {host} here, {guest} in the program; it goes when the program ends')
         if key_of(keys, 'ipv4') is None:
             keys = [f'--ipv4={guest}', f'--ipv4-gateway={host}', *keys]
-        port = key_of(keys, 'port') or next((d for n, _, d, _ in manifest.keys() if n == 'port'), None)
+        port = key_of(keys, 'port') or default
         address = (key_of(keys, 'ipv4').split('/')[0], int(port)) if serves else None
-        return run_child(command_of(image, target, [f'--net:{nets[0]}={name}'], keys), address)
+        attach = [f'--net:{nets[0]}={name}', *attach]
+        return run_child(command_of(image, target, attach, keys), address)
