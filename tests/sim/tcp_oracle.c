@@ -126,16 +126,16 @@ static void model_data(struct model *m, const struct seg *s) {
 
 static void model_input(struct model *m, const struct seg *s) {
     uint32_t space = (uint32_t)s->len + (s->flags & SYN ? 1 : 0) + (s->flags & FIN ? 1 : 0);
+    uint32_t late = TARN_MIN(m->wnd_max, m->una - (m->iss + 1));
     if (m->state == TARN_TCP_TIME_WAIT && s->flags & FIN && !(s->flags & RST)
         && s->seq + space == m->rcv_nxt) {
         return;
     } else if (s->flags & RST) {
-        bool graceful = m->state == TARN_TCP_TIME_WAIT || m->state == TARN_TCP_LAST_ACK
-                        || m->state == TARN_TCP_CLOSING;
-        if (s->seq == m->rcv_nxt)
-            over(m, graceful ? TARN_EOF : TARN_PEER);
+        bool waits = m->state == TARN_TCP_TIME_WAIT;
+        if (s->seq == m->rcv_nxt || (m->fin_received && !waits && s->seq == m->fin_at))
+            over(m, waits ? TARN_EOF : TARN_PEER);
     } else if (!acceptable(m, s, space) || s->flags & SYN || !(s->flags & ACK)
-               || m->state == TARN_TCP_TIME_WAIT || seq_lt(s->ack, m->una - m->wnd_max)
+               || m->state == TARN_TCP_TIME_WAIT || seq_lt(s->ack, m->una - late)
                || seq_lt(m->nxt, s->ack)) {
         return;
     } else {
@@ -331,6 +331,8 @@ static void peer_sends(struct model *m) {
         s.flags = SYN;
     else if (how < 8)
         s.flags = PSH;
+    if (s.flags == SYN && m->state == TARN_TCP_TIME_WAIT && seq_lt(m->rcv_nxt, s.seq))
+        return; /* it would begin another connection */
     uint32_t at = at_of(m, s.seq);
     if (at > SPACE) /* before the first byte: the SYN's own number */
         s.len = 0;

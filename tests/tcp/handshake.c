@@ -72,17 +72,44 @@ Test(handshake, half_open_connection_is_reset_only_exactly) {
     hand_send(h.net, &s);
     struct seg sa = hand_expect(h.net, SYN | ACK);
     s.flags = RST;
-    s.seq = 3;
+    s.seq = 3; /* RFC 5961 section 3.2: asked about */
     hand_send(h.net, &s);
+    cr_assert_eq(hand_expect(h.net, ACK).ack, 2);
     cr_assert_eq(stats_of(h.net, 0).half_open, 1);
+    s.seq = 100000;
+    hand_send(h.net, &s);
+    hand_expect_none(h.net);
     s.flags = ACK; /* the wrong number: reset, and the handshake goes on */
     s.seq = 2;
     s.ack = sa.seq + 2;
     hand_send(h.net, &s);
     cr_assert_eq(hand_expect(h.net, RST).seq, sa.seq + 2);
     cr_assert_eq(stats_of(h.net, 0).half_open, 1);
+    s.seq = 100000; /* and that is so wherever it comes */
+    hand_send(h.net, &s);
+    hand_expect(h.net, RST);
+    s.seq = 2;
     s.flags = RST;
     hand_send(h.net, &s);
+    cr_assert_eq(stats_of(h.net, 0).half_open, 0);
+    hand_done(&h);
+}
+
+/* RFC 9293 section 3.10.7.4: a passive connection in SYN-RECEIVED goes back to LISTEN. */
+Test(handshake, another_syn_in_the_window_of_a_half_open_connection_ends_it) {
+    struct hand h = hand_passive(0, NULL, NULL);
+    struct seg s = {.src = 6000, .dst = 80, .seq = 1, .flags = SYN, .wnd = 65535};
+    hand_send(h.net, &s);
+    hand_expect(h.net, SYN | ACK);
+    hand_send(h.net, &s); /* the same again is nothing new */
+    hand_expect(h.net, SYN | ACK);
+    s.seq = 100000;
+    hand_send(h.net, &s);
+    cr_assert_eq(hand_expect(h.net, ACK).ack, 2);
+    cr_assert_eq(stats_of(h.net, 0).half_open, 1);
+    s.seq = 50;
+    hand_send(h.net, &s);
+    cr_assert_eq(hand_expect(h.net, RST | ACK).ack, 51);
     cr_assert_eq(stats_of(h.net, 0).half_open, 0);
     hand_done(&h);
 }
@@ -223,6 +250,24 @@ Test(handshake, rfc6191_newer_syn_reuses_time_wait) {
     struct seg sa = hand_expect(h.net, SYN | ACK);
     cr_assert_gt((int32_t)(sa.seq - h.ack), 0);
     cr_assert_eq(stats_of(h.net, 0).time_wait_reused, 1);
+    hand_done(&h);
+}
+
+/* The owner has shut it down and read the end, and not closed it yet: its pair of ports is free. */
+Test(handshake, rfc6191_newer_syn_reuses_time_wait_of_an_open_flow) {
+    struct hand h = hand_passive(0, NULL, NULL);
+    size_t n;
+    tarn_flow_shutdown(h.flow);
+    net_turn(h.net);
+    hand_expect(h.net, ACK | FIN);
+    h.ack++;
+    hand_give(&h, ACK | FIN, "");
+    hand_expect(h.net, ACK);
+    h.iss = h.seq + 1;
+    struct seg syn = hand_syn(&h, 0);
+    hand_send(h.net, &syn);
+    hand_expect(h.net, SYN | ACK);
+    cr_assert_eq(tarn_flow_read(h.flow, (struct tarn_bytes){0}, &n), TARN_EOF);
     hand_done(&h);
 }
 

@@ -25,9 +25,35 @@ Test(states, rfc5961_3_reset_elsewhere_in_window_is_challenged) {
         h.seq += 100;
         hand_give(&h, RST, "");
         cr_assert_eq(hand_state(&h), synchronized[i]);
-        struct seg ack = hand_expect(h.net, ACK);
-        cr_assert_eq(ack.ack, h.seq - 100);
+        if (synchronized[i] != TARN_TCP_TIME_WAIT) /* which has nothing to lose */
+            cr_assert_eq(hand_expect(h.net, ACK).ack, h.seq - 100);
         hand_expect_none(h.net);
+        hand_done(&h);
+    }
+}
+
+/* Some systems reset behind their FIN with the number that it had. */
+Test(states, reset_with_the_number_of_the_fin_is_exact) {
+    static const enum tarn_tcp_state behind_fin[] = {TARN_TCP_CLOSE_WAIT, TARN_TCP_CLOSING,
+                                                     TARN_TCP_LAST_ACK};
+    for (size_t i = 0; i < TARN_COUNT_OF(behind_fin); i++) {
+        struct hand h = hand_in_state(behind_fin[i]);
+        h.seq--;
+        hand_give(&h, RST, "");
+        cr_assert_eq(hand_state(&h), TARN_TCP_CLOSED);
+        hand_expect_none(h.net);
+        hand_done(&h);
+    }
+}
+
+/* What was written before our FIN may be lost: the owner must hear of it. */
+Test(states, reset_before_our_fin_is_acknowledged_is_reported) {
+    static const enum tarn_tcp_state before[] = {TARN_TCP_CLOSING, TARN_TCP_LAST_ACK};
+    for (size_t i = 0; i < TARN_COUNT_OF(before); i++) {
+        struct hand h = hand_in_state(before[i]);
+        size_t n;
+        hand_give(&h, RST, "");
+        cr_assert_eq(tarn_flow_writev(h.flow, NULL, 0, &n), TARN_PEER);
         hand_done(&h);
     }
 }
@@ -60,13 +86,38 @@ Test(states, rfc5961_4_syn_is_challenged_in_every_state) {
 
 Test(states, segment_without_ack_is_dropped) {
     for (size_t i = 0; i < TARN_COUNT_OF(synchronized); i++) {
+        if (synchronized[i] == TARN_TCP_TIME_WAIT)
+            continue;
         struct hand h = hand_in_state(synchronized[i]);
         hand_give(&h, PSH, "data");
+        h.seq -= 1000; /* out of the window, too */
+        hand_give(&h, FIN, "");
         cr_assert_eq(hand_state(&h), synchronized[i]);
         hand_expect_none(h.net);
-        cr_assert_eq(stats_of(h.net, 0).drop_flags, 1);
+        cr_assert_eq(stats_of(h.net, 0).drop_flags, 2);
         hand_done(&h);
     }
+}
+
+/* RFC 5961 section 5.2: data with an ACK that nobody can have sent is not taken. */
+Test(states, rfc5961_5_data_with_too_old_an_ack_is_challenged) {
+    struct hand h = hand_in_state(TARN_TCP_ESTABLISHED);
+    hand_write(&h, "hello");
+    hand_expect(h.net, ACK | PSH);
+    h.ack += 5;
+    hand_give(&h, ACK, "");
+    h.ack -= 5; /* an ACK from before that one, late: nothing is wrong */
+    hand_give(&h, ACK, "");
+    hand_expect_none(h.net);
+    h.ack -= 1;
+    hand_give(&h, ACK | PSH, "evil");
+    struct seg ack = hand_expect(h.net, ACK);
+    cr_assert_eq(ack.ack, h.seq - 4);
+    cr_assert_eq(stats_of(h.net, 0).drop_bad_ack, 1);
+    size_t n;
+    uint8_t byte;
+    cr_assert_eq(tarn_flow_read(h.flow, tarn_bytes_of(&byte, 1), &n), TARN_AGAIN);
+    hand_done(&h);
 }
 
 Test(states, ack_of_what_was_never_sent_is_answered_with_an_ack) {
@@ -139,6 +190,43 @@ Test(states, time_wait_acknowledges_the_fin_again_and_starts_anew) {
     hand_done(&h);
 }
 
+/* A reset would end the other side's wait for our FIN's ACK with an error. */
+Test(states, time_wait_answers_whatever_comes_late) {
+    static const struct {
+        uint8_t flags;
+        int32_t off;
+        const char *payload;
+        bool answered;
+    } late[] = {
+        {ACK | PSH, -10, "again", true}, {ACK | FIN, 5, "", true}, {FIN, 0, "", true},
+        {ACK, -10, "", true},            {ACK, 0, "", false},      {RST, 1, "", false},
+    };
+    for (size_t i = 0; i < TARN_COUNT_OF(late); i++) {
+        struct hand h = hand_in_state(TARN_TCP_TIME_WAIT);
+        uint32_t seq = h.seq;
+        h.seq += (uint32_t)late[i].off;
+        hand_give(&h, late[i].flags, late[i].payload);
+        if (late[i].answered)
+            cr_assert_eq(hand_expect(h.net, ACK).ack, seq, "%zu", i);
+        hand_expect_none(h.net);
+        cr_assert_eq(hand_state(&h), TARN_TCP_TIME_WAIT);
+        hand_done(&h);
+    }
+}
+
+Test(states, fin_behind_missing_data_resets_a_closed_flow) {
+    struct hand h = hand_in_state(TARN_TCP_ESTABLISHED);
+    tarn_flow_close(h.flow);
+    h.flow = NULL;
+    net_turn(h.net);
+    hand_expect(h.net, ACK | FIN);
+    h.seq += 100;
+    h.ack++;
+    hand_give(&h, ACK | FIN, "");
+    cr_assert_eq(hand_expect(h.net, RST).seq, h.ack);
+    hand_done(&h);
+}
+
 Test(states, half_close_reads_on) {
     struct hand h = hand_in_state(TARN_TCP_FIN_WAIT_2);
     hand_give(&h, ACK | PSH, "still talking");
@@ -187,6 +275,16 @@ Test(states, rfc9293_3_5_simultaneous_open) {
     cr_assert_eq(hand_state(&h), TARN_TCP_ESTABLISHED);
     hand_write(&h, "hello");
     cr_assert_eq(hand_expect(h.net, ACK | PSH).len, 5);
+    hand_done(&h);
+}
+
+/* Figure 8: the other side's SYN-ACK is as good as an ACK. */
+Test(states, rfc9293_3_5_simultaneous_open_ends_with_a_syn_ack) {
+    struct hand h = hand_in_state(TARN_TCP_SYN_RECEIVED);
+    h.seq--;
+    hand_give(&h, SYN | ACK, "");
+    cr_assert_eq(hand_state(&h), TARN_TCP_ESTABLISHED);
+    cr_assert_eq(hand_expect(h.net, ACK).ack, h.seq);
     hand_done(&h);
 }
 

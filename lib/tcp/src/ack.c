@@ -41,9 +41,12 @@ static bool update_window(struct tcp_conn *c, const struct tcp_segment *seg) {
     return changed;
 }
 
-/* RFC 5961 section 5.2, and RFC 9293's answer to what was never sent. */
+/* RFC 5961 section 5.2, and RFC 9293's answer to what was never sent. A late ACK is older than the
+ * last by no more than a window, and by no more than there is. */
 static bool ack_is_acceptable(struct tcp_conn *c, uint32_t ack) {
-    if (seq_le(c->snd_una - c->snd_wnd_max, ack) && seq_le(ack, c->snd_nxt))
+    uint64_t acked = c->bytes_acked + (c->fin_sent && all_is_acked(c) ? 1 : 0);
+    uint32_t late = (uint32_t)TARN_MIN(acked, (uint64_t)c->snd_wnd_max);
+    if (seq_le(c->snd_una - late, ack) && seq_le(ack, c->snd_nxt))
         return true;
     c->tcp->stats.drop_bad_ack++;
     tcp_challenge_ack(c);

@@ -7,8 +7,7 @@
 #define ASTRAY_ANSWER_MS 500u                /* of a connection */
 #define PAWS_MS_MAX (24u * 24 * 3600 * 1000) /* RFC 7323 section 5.5 */
 
-void tcp_challenge_ack(struct tcp_conn *c) {
-    struct tarn_tcp *tcp = c->tcp;
+bool tcp_may_challenge(struct tarn_tcp *tcp) {
     if (tcp->now >= tarn_time_after(tcp->challenge_from, TARN_SEC(1)) || tcp->challenge_from == 0) {
         tcp->challenge_from = TARN_MAX(tcp->now, (tarn_time)1);
         /* Half of it at random: the count must not tell a stranger anything (CVE-2016-5696). */
@@ -17,10 +16,16 @@ void tcp_challenge_ack(struct tcp_conn *c) {
     }
     if (tcp->challenge_left == 0) {
         tcp->stats.challenge_acks_throttled++;
-        return;
+        return false;
     }
     tcp->challenge_left--;
     tcp->stats.challenge_acks++;
+    return true;
+}
+
+void tcp_challenge_ack(struct tcp_conn *c) {
+    if (!tcp_may_challenge(c->tcp))
+        return;
     c->ack_now = true;
     tcp_conn_dirty(c);
 }
@@ -31,9 +36,7 @@ static void reset_received(struct tcp_conn *c) {
         c->tcp->stats.failed_refused++;
     else
         c->tcp->stats.failed_reset++;
-    bool graceful = c->state == TARN_TCP_TIME_WAIT || c->state == TARN_TCP_LAST_ACK
-                    || c->state == TARN_TCP_CLOSING;
-    tcp_conn_end(c, graceful ? TARN_EOF : TARN_PEER);
+    tcp_conn_end(c, c->state == TARN_TCP_TIME_WAIT ? TARN_EOF : TARN_PEER);
 }
 
 /* -- SYN-SENT (section 3.10.7.3) -- */
@@ -129,8 +132,8 @@ static bool paws_rejects(struct tcp_conn *c, const struct tcp_segment *seg) {
 
 static void reset_input(struct tcp_conn *c, const struct tcp_segment *seg) {
     /* RFC 5961 section 3.2: only the exact number resets; another one in the window is asked about.
-     */
-    if (seg->seq == c->rcv_nxt) {
+     * Some reset behind their FIN with the FIN's own number, and will not answer. */
+    if (seg->seq == c->rcv_nxt || (c->fin_received && seg->seq == c->rcv_fin)) {
         reset_received(c);
         return;
     }
@@ -142,6 +145,10 @@ static void reset_input(struct tcp_conn *c, const struct tcp_segment *seg) {
 /* True: go on. */
 static bool passes_checks(struct tcp_conn *c, const struct tcp_segment *seg) {
     struct tarn_tcp *tcp = c->tcp;
+    if (!(seg->flags & (TCP_ACK | TCP_RST | TCP_SYN))) {
+        tcp->stats.drop_flags++; /* no TCP sends this: not worth an answer */
+        return false;
+    }
     if (paws_rejects(c, seg)) {
         tcp->stats.drop_paws++;
         answer_unacceptable(c, seg);
@@ -163,10 +170,6 @@ static bool passes_checks(struct tcp_conn *c, const struct tcp_segment *seg) {
     if (seg->flags & TCP_SYN) {
         tcp->stats.drop_flags++;
         tcp_challenge_ack(c); /* RFC 5961 section 4.2 */
-        return false;
-    }
-    if (!(seg->flags & TCP_ACK)) {
-        tcp->stats.drop_flags++;
         return false;
     }
     return true;
@@ -284,6 +287,8 @@ static bool data_input(struct tcp_conn *c, struct tcp_segment *seg) {
             tcp_receive_data(c, seg);
         }
         quick_or_delayed_ack(c, seg, in_order);
+    } else if (c->orphan && seq_lt(c->rcv_nxt, seg->seq) && !data_after_close(c, seg)) {
+        return false; /* a FIN behind data that is on its way */
     }
     if (seg->flags & TCP_FIN && !c->fin_seen) {
         c->fin_seen = true;
@@ -307,7 +312,7 @@ static bool data_input(struct tcp_conn *c, struct tcp_segment *seg) {
 static bool time_wait_reuse(struct tcp_conn *c, struct tcp_segment *seg) {
     struct tarn_tcp *tcp = c->tcp;
     uint8_t kind = seg->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
-    if (c->state != TARN_TCP_TIME_WAIT || kind != TCP_SYN || !c->orphan)
+    if (c->state != TARN_TCP_TIME_WAIT || kind != TCP_SYN)
         return false;
     bool ts = c->ts_ok && seg->opt.has_ts;
     bool newer = seq_lt(c->rcv_nxt, seg->seq) || (ts && seq_lt(c->ts_recent, seg->opt.tsval));
@@ -323,17 +328,29 @@ static bool time_wait_reuse(struct tcp_conn *c, struct tcp_segment *seg) {
     return true;
 }
 
-/* Only the peer's FIN, sent again, says anything: our ACK was lost. */
+/* All is said: whatever comes is answered by the last ACK, and not by a reset, but for what could be
+ * an answer to that. The peer's FIN, sent again, begins the wait anew: our ACK was lost. */
 static void time_wait_input(struct tcp_conn *c, const struct tcp_segment *seg) {
-    if (seg->flags & TCP_FIN && seg->seq + segment_space(seg) == c->rcv_nxt
-        && !(seg->flags & TCP_RST)) {
-        c->ack_now = true;
-        tcp_conn_dirty(c);
-        tcp_conn_time_wait(c);
+    struct tarn_tcp *tcp = c->tcp;
+    uint32_t end = seg->seq + segment_space(seg);
+    if (seg->flags & TCP_RST) {
+        if (seg->seq == c->rcv_nxt)
+            reset_received(c);
+        else
+            tcp->stats.drop_bad_reset++;
         return;
     }
-    if (passes_checks(c, seg))
-        c->tcp->stats.drop_closed += seg->len > 0;
+    bool old = paws_rejects(c, seg);
+    tcp->stats.drop_paws += old;
+    tcp->stats.drop_closed += seg->len > 0;
+    if (!old && seg->seq == c->rcv_nxt && end == seg->seq)
+        return;
+    if (seg->flags & TCP_FIN && end == c->rcv_nxt)
+        tcp_conn_time_wait(c);
+    if (seg->flags & TCP_SYN)
+        tcp_challenge_ack(c);
+    else
+        answer_unacceptable(c, seg);
 }
 
 void tcp_conn_input(struct tcp_conn *c, struct tcp_segment *seg) {
@@ -346,6 +363,14 @@ void tcp_conn_input(struct tcp_conn *c, struct tcp_segment *seg) {
     if (c->state == TARN_TCP_TIME_WAIT) {
         time_wait_input(c, seg);
         return;
+    }
+    if (c->state == TARN_TCP_SYN_RECEIVED && seg->flags == (TCP_SYN | TCP_ACK)
+        && seg->seq + 1 == c->rcv_nxt && seg->ack == c->snd_nxt) {
+        /* Both have opened at once: its SYN again, for the ACK's sake (RFC 9293 figure 8). */
+        seg->seq++;
+        seg->flags &= (uint8_t)~TCP_SYN;
+        c->ack_now = true;
+        tcp_conn_dirty(c);
     }
     if (!passes_checks(c, seg))
         return;

@@ -491,6 +491,8 @@ void tcp_fast_open_acked(struct tcp_conn *c, uint32_t n);
 void tcp_conn_input(struct tcp_conn *c, struct tcp_segment *seg);
 /* False: the segment is not to be looked at further. */
 bool tcp_ack_input(struct tcp_conn *c, const struct tcp_segment *seg);
+/* False: enough ACKs were sent for the asking in this second (RFC 5961 section 7). */
+bool tcp_may_challenge(struct tarn_tcp *tcp);
 void tcp_challenge_ack(struct tcp_conn *c);
 void tcp_rtt_sample(struct tcp_conn *c, uint32_t rtt_us);
 

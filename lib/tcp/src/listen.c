@@ -314,32 +314,51 @@ void tcp_half_timer(struct tarn_tcp *tcp, struct tcp_half *half) {
     send_syn_ack(tcp, half, NULL);
 }
 
+static bool half_accepts(const struct tarn_tcp *tcp, const struct tcp_half *half,
+                         const struct tcp_segment *seg) {
+    uint32_t next = half->irs + 1;
+    uint32_t edge = next + TARN_MIN(tcp->config.limits.rcv_buf_bytes_min, 65535u);
+    uint32_t end = seg->seq + segment_space(seg);
+    return seg->seq == next || (seq_lt(next, end) && seq_lt(seg->seq, edge))
+           || (seg->seq == edge && end == edge);
+}
+
+static void half_reset_input(struct tarn_tcp *tcp, struct tcp_half *half,
+                             const struct tcp_segment *seg) {
+    if (seg->seq == half->irs + 1) { /* RFC 5961 section 3.2 */
+        tcp_half_free(tcp, half);
+        return;
+    }
+    tcp->stats.drop_bad_reset++;
+    if (half_accepts(tcp, half, seg) && tcp_may_challenge(tcp))
+        send_half_ack(tcp, half);
+}
+
 void tcp_half_input(struct tarn_tcp *tcp, struct tcp_half *half, struct tcp_segment *seg) {
     struct tcp_listener *l = tarn_pool_get(&tcp->listeners, half->listener);
-    uint32_t wnd = TARN_MIN(tcp->config.limits.rcv_buf_bytes_min, 65535u);
-    bool in_window = seg->seq - (half->irs + 1) < wnd;
+    bool old = half->ts_ok && seg->opt.has_ts && seq_lt(seg->opt.tsval, half->ts_recent);
     if (!l) {
         tcp_half_free(tcp, half);
         tcp_listen_input(tcp, seg);
     } else if (half->held) {
         tcp_call_input(tcp, half, seg);
     } else if (seg->flags & TCP_RST) {
-        /* RFC 5961 section 3.2 */
-        if (seg->seq == half->irs + 1)
-            tcp_half_free(tcp, half);
-        else
-            tcp->stats.drop_bad_reset++;
+        half_reset_input(tcp, half, seg);
     } else if ((seg->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && seg->seq == half->irs) {
         send_syn_ack(tcp, half, NULL);
-    } else if (seg->flags & TCP_SYN || !in_window
-               || (half->ts_ok && seg->opt.has_ts && seq_lt(seg->opt.tsval, half->ts_recent))) {
-        tcp->stats.drop_out_of_window++;
-        send_half_ack(tcp, half);
-    } else if (!(seg->flags & TCP_ACK)) {
-        tcp->stats.drop_flags++;
-    } else if (seg->ack != half->iss + 1) {
+    } else if (seg->flags & TCP_ACK && seg->ack != half->iss + 1) {
         tcp->stats.drop_bad_ack++;
         tcp_reset_answer(tcp, seg);
+    } else if (old || !half_accepts(tcp, half, seg)) {
+        tcp->stats.drop_out_of_window++;
+        send_half_ack(tcp, half);
+    } else if (seg->flags & TCP_SYN) {
+        /* RFC 9293 section 3.10.7.4: back to LISTEN. */
+        tcp->stats.drop_flags++;
+        tcp_reset_answer(tcp, seg);
+        tcp_half_free(tcp, half);
+    } else if (!(seg->flags & TCP_ACK)) {
+        tcp->stats.drop_flags++;
     } else {
         struct tcp_conn *c = establish(tcp, l, half, seg);
         if (!c)

@@ -52,6 +52,7 @@ struct tarn_surface {
     struct tarn_ip_addr addr4, addr6;
     uint32_t sndbuf;
     uint32_t next_port;
+    uint64_t refused; /* connections, that sockets have heard of */
     struct socket *sockets;
     uint32_t sockets_max;
 };

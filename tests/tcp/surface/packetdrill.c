@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -39,6 +40,8 @@ struct pd {
     uint64_t waiting_seen; /* ... and the generation that it has looked at */
     bool finishing;        /* a blocking call has ended, and nobody has asked for its time yet */
 };
+
+static struct pd *current; /* packetdrill opens one */
 
 /* -- between the threads -- */
 
@@ -542,6 +545,7 @@ static int pd_gettimeofday(void *user, struct timeval *tv, struct timezone *tz) 
 
 static void pd_free(void *user) {
     struct pd *pd = user;
+    current = NULL;
     tarn_surface_free(pd->host);
     free(pd);
 }
@@ -625,6 +629,15 @@ struct packetdrill_calls {
 
 void packetdrill_interface_init(const char *flags, struct packetdrill_calls *calls);
 
+/* packetdrill's code blocks ask the C library for TCP_INFO, and not the interface. Where this object
+ * is preloaded (LD_PRELOAD), it is asked first. */
+__attribute__((visibility("default"))) int getsockopt(int fd, int level, int name, void *value,
+                                                      socklen_t *bytes) {
+    if (current && socket_of(current, fd) >= 0)
+        return pd_getsockopt(current, fd, level, name, value, bytes);
+    return (int)syscall(SYS_getsockopt, fd, level, name, value, bytes);
+}
+
 /* `flags` (packetdrill's --so_flags) are the options of tarn_surface_open, separated by commas. */
 void packetdrill_interface_init(const char *flags, struct packetdrill_calls *calls) {
     struct pd *pd = calloc(1, sizeof *pd);
@@ -636,6 +649,7 @@ void packetdrill_interface_init(const char *flags, struct packetdrill_calls *cal
     pthread_cond_init(&pd->changed, NULL);
     pd->main = pthread_self();
     memset(pd->socket, -1, sizeof pd->socket);
+    current = pd;
     *calls = (struct packetdrill_calls){
         .user = pd,
         .free = pd_free,

@@ -82,9 +82,19 @@ static int choose_port(struct tarn_surface *host, struct socket *s, struct tarn_
 
 /* -- what becomes of a connection -- */
 
+/* A reset before the peer's SYN refuses; where both opened at once, it comes behind it. */
+static bool was_refused(struct tarn_surface *host) {
+    struct tarn_tcp_stats stats;
+    tarn_tcp_stats(host->tcp, &stats);
+    bool refused = stats.failed_refused != host->refused;
+    host->refused = stats.failed_refused;
+    return refused;
+}
+
 static int errno_of(const struct socket *s, enum tarn_err err, bool fin_received) {
+    bool refused = was_refused(s->host);
     if (err == TARN_PEER)
-        return s->connecting ? ECONNREFUSED : fin_received ? EPIPE : ECONNRESET;
+        return refused ? ECONNREFUSED : fin_received && !s->write_shut ? EPIPE : ECONNRESET;
     return s->reason ? s->reason : ETIMEDOUT;
 }
 
