@@ -10,6 +10,16 @@ const char *tarn_tcp_state_name(enum tarn_tcp_state state) {
     return TARN_AT(state_names, (size_t)state);
 }
 
+static uint32_t resent_bytes(const struct tcp_conn *c) {
+    uint32_t bytes = 0;
+    const struct tcp_sent *first = c->flight ? c->flight->sent : NULL, *s = first;
+    for (; s; s = s->next == first ? NULL : s->next)
+        bytes += (s->flags & (SENT_RETRANSMITTED | SENT_SACKED | SENT_LOST)) == SENT_RETRANSMITTED
+                     ? s->len
+                     : 0;
+    return bytes;
+}
+
 enum tarn_err tarn_tcp_info(const struct tarn_flow *flow, struct tarn_tcp_info *out) {
     if (!tarn_tcp_owns(flow))
         return TARN_INVALID;
@@ -39,6 +49,7 @@ enum tarn_err tarn_tcp_info(const struct tarn_flow *flow, struct tarn_tcp_info *
         .unacked_bytes = c->snd_nxt - c->snd_una,
         .sacked_bytes = c->flight ? c->flight->sacked_bytes : 0,
         .lost_bytes = c->flight ? c->flight->lost_bytes : 0,
+        .resent_bytes = resent_bytes(c),
         .in_flight_bytes = tcp_in_flight(c),
         .queued_bytes = c->snd_end - c->snd_una,
         .unread_bytes = c->rcv_bytes,

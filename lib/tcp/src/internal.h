@@ -140,6 +140,7 @@ struct tcp_flight {
     uint32_t recover; /* RFC 6582 section 3.2: recovery ends here */
     uint32_t prr_delivered, prr_out, prr_bytes;
     uint32_t rack_sent_us, rack_end, rack_rtt_us;
+    uint32_t out_most, out_round; /* the most that was unacknowledged, since before out_round */
     uint32_t tlp_end;                  /* snd_nxt behind the tail loss probe, where tlp_out */
     uint32_t undo_cwnd, undo_ssthresh; /* before the last reduction */
     uint32_t undo_ts;                  /* our timestamp of its first retransmission */

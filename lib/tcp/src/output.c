@@ -311,6 +311,16 @@ static bool frto_sends(struct tcp_conn *c) {
     return f->frto == TCP_FRTO_SENT;
 }
 
+/* How much of the congestion window is used: the most that is out in a round trip. */
+static void note_use(struct tcp_conn *c) {
+    struct tcp_flight *f = c->flight;
+    uint32_t out = c->snd_nxt - c->snd_una;
+    if (f && (out > f->out_most || seq_le(f->out_round, c->snd_una))) {
+        f->out_most = out;
+        f->out_round = c->snd_nxt;
+    }
+}
+
 static void send_data(struct tcp_conn *c) {
     uint32_t budget;
     struct tcp_sent *lost;
@@ -327,6 +337,7 @@ static void send_data(struct tcp_conn *c) {
     bool wait = lost || tcp_mtu_probe(c);
     while (!wait && !tcp_pacing_holds(c) && tcp_send_new(c, false))
         continue;
+    note_use(c);
     if (c->flight && !lost && !c->flight->pace_wait && seq_le(c->snd_end, c->snd_nxt)
         && tcp_send_budget(c) > 0)
         tcp_rate_ran_out(c);

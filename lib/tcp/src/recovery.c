@@ -333,7 +333,7 @@ static void tell_controller(struct tcp_conn *c, const struct tcp_ack_round *roun
         /* In slow start the window may run ahead of what is used, by no more than twofold. */
         .cwnd_limited =
             c->cwnd_limited
-            || (!models && c->cc.cwnd < c->cc.ssthresh && c->cc.cwnd < 2 * round->in_flight_before),
+            || (!models && c->cc.cwnd < c->cc.ssthresh && c->cc.cwnd < 2 * c->flight->out_most),
     };
     if (models)
         tcp_rate_sample(c, &round->rate, &ack);

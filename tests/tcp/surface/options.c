@@ -150,6 +150,7 @@ static struct tarn_surface_info info_from(const struct tarn_tcp_info *t) {
         .unacked = t->unacked_bytes,
         .sacked = t->sacked_bytes,
         .lost = t->lost_bytes,
+        .resent = t->resent_bytes,
         .in_flight = t->in_flight_bytes,
         .unsent = t->queued_bytes - TARN_MIN(t->unacked_bytes, t->queued_bytes),
         .unread = t->unread_bytes,

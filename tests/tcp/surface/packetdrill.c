@@ -385,7 +385,8 @@ static struct tcp_info linux_info(const struct tarn_surface_info *i) {
         .tcpi_snd_mss = i->snd_mss,
         .tcpi_unacked = segments(i->unacked, i),
         .tcpi_sacked = segments(i->sacked, i),
-        .tcpi_lost = segments(i->lost, i),
+        .tcpi_lost = segments(i->lost + i->resent, i), /* until it is acknowledged, as there */
+        .tcpi_retrans = segments(i->resent, i),
         .tcpi_pmtu = i->path_mtu,
         .tcpi_rtt = (uint32_t)(i->srtt / 1000),
         .tcpi_rttvar = (uint32_t)(i->rttvar / 1000),

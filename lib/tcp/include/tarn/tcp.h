@@ -220,6 +220,7 @@ struct tarn_tcp_info {
     uint32_t unacked_bytes;   /* sent and not acknowledged: SYN and FIN count as one */
     uint32_t sacked_bytes;    /* of those, SACKed */
     uint32_t lost_bytes;      /* of those, thought lost and not sent again yet */
+    uint32_t resent_bytes;    /* of those, sent again, and not SACKed or lost since */
     uint32_t in_flight_bytes; /* sent, and neither acknowledged, SACKed nor thought lost */
     uint32_t queued_bytes;    /* written and not acknowledged */
     uint32_t unread_bytes;    /* received in order and not consumed */
