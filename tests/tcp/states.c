@@ -198,8 +198,12 @@ Test(states, time_wait_answers_whatever_comes_late) {
         const char *payload;
         bool answered;
     } late[] = {
-        {ACK | PSH, -10, "again", true}, {ACK | FIN, 5, "", true}, {FIN, 0, "", true},
-        {ACK, -10, "", true},            {ACK, 0, "", false},      {RST, 1, "", false},
+        {ACK | PSH, -10, "again", true},
+        {ACK | FIN, 5, "", true},
+        {FIN, 0, "", true},
+        {ACK, -10, "", true},
+        {ACK, 0, "", false},
+        {RST, 1, "", false},
     };
     for (size_t i = 0; i < TARN_COUNT_OF(late); i++) {
         struct hand h = hand_in_state(TARN_TCP_TIME_WAIT);

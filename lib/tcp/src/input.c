@@ -328,8 +328,8 @@ static bool time_wait_reuse(struct tcp_conn *c, struct tcp_segment *seg) {
     return true;
 }
 
-/* All is said: whatever comes is answered by the last ACK, and not by a reset, but for what could be
- * an answer to that. The peer's FIN, sent again, begins the wait anew: our ACK was lost. */
+/* All is said: whatever comes is answered by the last ACK, and not by a reset, but for what could
+ * be an answer to that. The peer's FIN, sent again, begins the wait anew: our ACK was lost. */
 static void time_wait_input(struct tcp_conn *c, const struct tcp_segment *seg) {
     struct tarn_tcp *tcp = c->tcp;
     uint32_t end = seg->seq + segment_space(seg);

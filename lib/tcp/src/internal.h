@@ -141,7 +141,7 @@ struct tcp_flight {
     uint32_t prr_delivered, prr_out, prr_bytes;
     uint32_t rack_sent_us, rack_end, rack_rtt_us;
     uint32_t out_most, out_round; /* the most that was unacknowledged, since before out_round */
-    uint32_t tlp_end;                  /* snd_nxt behind the tail loss probe, where tlp_out */
+    uint32_t tlp_end;             /* snd_nxt behind the tail loss probe, where tlp_out */
     uint32_t undo_cwnd, undo_ssthresh; /* before the last reduction */
     uint32_t undo_ts;                  /* our timestamp of its first retransmission */
     uint32_t undo_segments;            /* retransmitted since, and not reported as duplicates */

@@ -93,7 +93,8 @@ static void give(struct peer *p, unsigned flags, const uint8_t *options, size_t 
     tcp[12] = (uint8_t)((20 + options_len) / 4 << 4);
     tcp[13] = (uint8_t)flags;
     tcp[14] = tcp[15] = 0xff;
-    memcpy(tcp + 20, options, options_len);
+    if (options_len > 0)
+        memcpy(tcp + 20, options, options_len);
     memcpy(tcp + 20 + options_len, data, len);
     seal(tcp + 16, sum(sum(6 + (uint32_t)tcp_len, b + 12, 8), tcp, tcp_len));
     cr_assert_eq(tarn.packet_in(p->host, b, 20 + tcp_len), 0);

@@ -370,10 +370,11 @@ static uint32_t segments(uint32_t bytes, const struct tarn_surface_info *info) {
 static struct tcp_info linux_info(const struct tarn_surface_info *i) {
     struct tcp_info t = {
         .tcpi_state = linux_state(i->state),
-        .tcpi_ca_state = (uint8_t)(i->in_loss       ? TCP_CA_Loss
-                                   : i->in_recovery ? TCP_CA_Recovery
-                                   : i->sacked      ? TCP_CA_Disorder
-                                                    : TCP_CA_Open),
+        .tcpi_ca_state = (uint8_t)(i->in_loss                                 ? TCP_CA_Loss
+                                   : i->in_recovery && !i->lost && !i->resent ? TCP_CA_CWR
+                                   : i->in_recovery                           ? TCP_CA_Recovery
+                                   : i->sacked                                ? TCP_CA_Disorder
+                                                                              : TCP_CA_Open),
         .tcpi_retransmits = (uint8_t)i->backoffs,
         .tcpi_backoff = (uint8_t)i->backoffs,
         .tcpi_options =
@@ -428,8 +429,6 @@ static int get_option(struct pd *pd, int s, int level, int name, void *value, so
     if (option < 0 || *bytes < sizeof(int))
         return option < 0 ? -ENOPROTOOPT : -EINVAL;
     int result = tarn_surface_get(pd->host, s, (enum tarn_surface_option)option, &number);
-    if (option == TARN_SURFACE_SNDBUF)
-        number *= 2; /* as Linux has it: half is for bookkeeping */
     if (result == 0) {
         memcpy(value, &(int){(int)number}, sizeof(int));
         *bytes = sizeof(int);
@@ -451,6 +450,10 @@ static int set_option(struct pd *pd, int s, int level, int name, const void *val
         memcpy(text, value, bytes < sizeof text - 1 ? bytes : sizeof text - 1);
         return tarn_surface_set_congestion(pd->host, s, text);
     }
+    /* Neither changes what TCP does; there is no type of service here. */
+    if ((level == IPPROTO_IP && (name == IP_TOS || name == IP_MTU_DISCOVER))
+        || (level == IPPROTO_IPV6 && (name == IPV6_TCLASS || name == IPV6_MTU_DISCOVER)))
+        return 0;
     if (bytes < sizeof number)
         return -EINVAL;
     memcpy(&number, value, sizeof number);
@@ -462,6 +465,8 @@ static int set_option(struct pd *pd, int s, int level, int name, const void *val
     int option = option_of(level, name);
     if (option < 0)
         return -ENOPROTOOPT;
+    if (option == TARN_SURFACE_SNDBUF)
+        number = number > INT32_MAX / 2 ? INT32_MAX : number * 2; /* as Linux has it */
     return tarn_surface_set(pd->host, s, (enum tarn_surface_option)option, number);
 }
 
@@ -630,8 +635,8 @@ struct packetdrill_calls {
 
 void packetdrill_interface_init(const char *flags, struct packetdrill_calls *calls);
 
-/* packetdrill's code blocks ask the C library for TCP_INFO, and not the interface. Where this object
- * is preloaded (LD_PRELOAD), it is asked first. */
+/* packetdrill's code blocks ask the C library for TCP_INFO, and not the interface. Where this
+ * object is preloaded (LD_PRELOAD), it is asked first. */
 __attribute__((visibility("default"))) int getsockopt(int fd, int level, int name, void *value,
                                                       socklen_t *bytes) {
     if (current && socket_of(current, fd) >= 0)
