@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: ISC */
-/* Whole programs on one LAN: the runtime, ARP, IP and TCP of every machine, hundreds of them, all
- * switched on at once; frames lost, machines switched off in the middle. */
+/* Whole programs on one LAN: the runtime, ARP or NDP, IP and TCP of every machine, hundreds of
+ * them, all switched on at once; addresses given, chosen or leased; frames lost, machines switched
+ * off in the middle. */
 #include "machine.h"
 #include "seeds.h"
 #include "stream.h"
 
+#include <tarn/dhcp_server.h>
 #include <tarn/flow_wait.h>
 
 enum { MACHINES = 200, PORT = 7, REQUEST_BYTES = 3000 };
 
 TARN_NET(service);
 TARN_KEY_ADDR(server, "whom to ask; without it, this machine is the server");
+TARN_KEY_PREFIX(leases, "our address, for who gives addresses of that network by DHCP");
 
 /* -- the program, one for both sides ------------------------------------------------------------
  */
@@ -27,11 +30,40 @@ static void echo(struct tarn_env *env, void *arg) {
     tarn_flow_close(flow);
 }
 
+static struct {
+    struct tarn_env *env;
+    struct tarn_dhcp_server *server;
+} dhcp;
+
+static void lease(struct tarn_datagram *port, unsigned events) {
+    (void)events;
+    tarn_dhcp_server_serve(dhcp.server, port, tarn_now(dhcp.env));
+}
+
+static enum tarn_err start_dhcp(struct tarn_env *env, struct tarn_net *net) {
+    struct tarn_dhcp_server_config config = {.alloc = tarn_env_alloc(env),
+                                             .random = tarn_env_random(env)};
+    struct tarn_datagram_config at = {.local = {TARN_IP_ADDR_V4(0, 0, 0, 0), TARN_DHCP_SERVER_PORT},
+                                      .broadcast = true};
+    struct tarn_datagram *port;
+    if (!tarn_key_prefix(env, &leases, &config.addr))
+        return TARN_OK;
+    dhcp.env = env;
+    enum tarn_err err = tarn_dhcp_server_range(&config.addr, &config.first, &config.last);
+    if (!err)
+        err = tarn_dhcp_server_new(&config, &dhcp.server);
+    if (!err)
+        err = tarn_net_datagram(net, &at, &port);
+    if (!err)
+        port->on_event = lease;
+    return err;
+}
+
 static int serve(struct tarn_env *env, struct tarn_net *net) {
     struct tarn_endpoint local = {TARN_IP_ADDR_NONE, PORT};
     struct tarn_listener *listener;
     struct tarn_flow *flow;
-    if (tarn_net_listen(net, &local, MACHINES, &listener))
+    if (start_dhcp(env, net) || tarn_net_listen(net, &local, MACHINES, &listener))
         return 10;
     while (!tarn_listener_accept_wait(listener, tarn_env_waiter(env), TARN_NEVER, &flow))
         if (tarn_fiber_start(env, echo, flow, 32 << 10))
@@ -89,7 +121,8 @@ struct world {
     unsigned clients;
 };
 
-static struct tarn_machine *machine(struct world *w, unsigned number, const char *more) {
+/* `addresses` is a format for the machine's number, once or twice. */
+static struct tarn_machine *machine(struct world *w, unsigned number, const char *addresses) {
     char cmdline[128];
     struct tarn_machine *m = tarn_machine_new(
         w->sim, &(struct tarn_machine_config){.name = "m",
@@ -97,19 +130,25 @@ static struct tarn_machine *machine(struct world *w, unsigned number, const char
                                               .heap_bytes = number ? 8u << 20 : 64u << 20,
                                               .latency_max = TARN_US(50)});
     tarn_machine_attach_net(m, "service", w->link);
-    snprintf(cmdline, sizeof cmdline, "--ipv4=10.0.%u.%u/16 %s", number / 250, number % 250 + 1,
-             more);
+    snprintf(cmdline, sizeof cmdline, addresses, number / 250, number % 250 + 1);
     tarn_machine_start(m, cmdline);
     return m;
 }
 
-static void world_new(struct world *w, uint64_t seed, unsigned clients,
-                      const struct tarn_sim_link_config *link) {
+static void world_with(struct world *w, uint64_t seed, unsigned clients,
+                       const struct tarn_sim_link_config *link, const char *server_address,
+                       const char *client_address) {
     *w = (struct world){.sim = tarn_sim_new(seed), .clients = clients};
     w->link = tarn_sim_link_new(w->sim, link);
-    w->server = machine(w, 0, "");
+    w->server = machine(w, 0, server_address);
     for (unsigned i = 0; i < clients; i++)
-        w->client[i] = machine(w, i + 1, "--server=10.0.0.1");
+        w->client[i] = machine(w, i + 1, client_address);
+}
+
+static void world_new(struct world *w, uint64_t seed, unsigned clients,
+                      const struct tarn_sim_link_config *link) {
+    world_with(w, seed, clients, link, "--ipv4=10.0.%u.%u/16",
+               "--ipv4=10.0.%u.%u/16 --server=10.0.0.1");
 }
 
 static bool clients_are_done(void *arg) {
@@ -137,6 +176,23 @@ SIM_TEST(lan, hundreds_switched_on_at_once_all_get_their_echo, 2) {
     static struct world w;
     struct tarn_sim_link_config link = {.path = {.bits_per_s = 1000000000, .delay = TARN_US(50)}};
     world_new(&w, seed, MACHINES, &link);
+    world_finish(&w, TARN_SEC(600));
+}
+
+SIM_TEST(lan, hundreds_find_each_other_over_ipv6, 2) {
+    static struct world w;
+    struct tarn_sim_link_config link = {.path = {.bits_per_s = 1000000000, .delay = TARN_US(50)}};
+    world_with(&w, seed, MACHINES, &link, "--ipv6=2001:db8::%u:%u/64",
+               "--ipv6=2001:db8::%u:%u/64 --server=2001:db8::1");
+    world_finish(&w, TARN_SEC(600));
+}
+
+SIM_TEST(lan, hundreds_ask_for_a_lease_at_once, 2) {
+    static struct world w;
+    struct tarn_sim_link_config link = {
+        .path = {.bits_per_s = 1000000000, .delay = TARN_US(50), .loss_ppm = 10000}};
+    world_with(&w, seed, MACHINES, &link, "--ipv4=10.0.%u.%u/16 --leases=10.0.0.1/16",
+               "--ipv4=dhcp --server=10.0.0.1");
     world_finish(&w, TARN_SEC(600));
 }
 

@@ -74,6 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         abort();
     w.reject = size & 1;
     tarn_ip_forward_by(w.ip, size & 4 ? &forwarder : NULL);
+    if (tarn_ip_stand_in(w.ip, 0, size & 8))
+        abort();
 
     join_groups(&w);
     while (tarn_span_u16be(&in, &len)) {

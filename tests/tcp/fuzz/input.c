@@ -20,6 +20,8 @@ struct place {
 };
 static struct place places[PLACES];
 static struct host host;
+static struct tarn_listener *all; /* NULL: nobody stands in */
+static struct tarn_handle last_call;
 static struct tarn_listener *listener;
 static tarn_time now;
 static const struct tarn_ip_addr peer = TARN_IP_ADDR_V4(10, 0, 0, 2);
@@ -65,10 +67,14 @@ static void good(const struct place *p, uint8_t flags) {
 
 static void begin(uint8_t options) {
     memset(places, 0, sizeof places);
+    all = NULL;
+    last_call = TARN_HANDLE_NONE;
     now = TARN_SEC(1000);
     host_init(&host, 1, options);
     must(!tarn_tcp_listen(host.tcp, &(struct tarn_endpoint){TARN_IP_ADDR_NONE, LISTEN_PORT}, 2,
                           &listener));
+    if (options & 0x80)
+        must(!tarn_tcp_listen_all(host.tcp, 2, &all));
     for (unsigned i = 0; i < PLACES; i++)
         places[i].remote_port = PEER_PORT + i;
     places[LISTENER].local_port = places[ACCEPTED].local_port = LISTEN_PORT;
@@ -95,6 +101,19 @@ static void accept_one(struct place *p) {
         tarn_flow_abort(flow);
     else
         p->flow = flow;
+}
+
+/* Handshakes in another host's place: the oldest, answered, or an old one again. */
+static void answer_call(uint8_t how) {
+    struct tarn_tcp_call call;
+    struct tarn_flow *flow;
+    if (!all)
+        return;
+    if (!tarn_tcp_call(all, &call))
+        last_call = call.handle;
+    (void)!tarn_tcp_answer(host.tcp, last_call, (enum tarn_tcp_answer)(how % 3), now);
+    if (!tarn_listener_accept(all, &flow))
+        tarn_flow_abort(flow);
 }
 
 static void call(struct place *p, uint8_t op, uint8_t how) {
@@ -149,6 +168,8 @@ static void end(void) {
         tarn_flow_abort(flow);
     if (listener)
         tarn_listener_close(listener);
+    if (all)
+        tarn_listener_close(all);
     host_run(&host, &now, TARN_NEVER);
     host_end(&host);
 }
@@ -184,6 +205,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             host_turn(&host, now);
         if (how & 16)
             accept_one(p);
+        if (how & 32)
+            answer_call(op);
     }
     end();
     return 0;

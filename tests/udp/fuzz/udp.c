@@ -51,7 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
         s = tarn_span_after(s, len);
         struct tarn_datagram_config c = {
             .local = {addr_of(how), len}, .broadcast = how & 0x40, .shared = how & 0x80};
-        struct tarn_datagram_info info = {.remote = {addr_of(len), how}, .gso_size = how & 7};
+        struct tarn_datagram_info info = {
+            .remote = {addr_of(len), how}, .local.port = op >> 4, .gso_size = how & 7};
         struct tarn_ip_meta ours = {.src = addr_of(how), .dst = addr_of(how >> 4)};
         struct tarn_datagram *d;
         now += (tarn_time)how * 1000000;
@@ -63,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
         case 2:
             if (!tarn_udp_local(b->udp, *at, &info.local) && tarn_udp_close(b->udp, *at))
                 abort();
-            (void)!tarn_udp_open(b->udp, &c, at);
+            (void)!(how & 0x20 ? tarn_udp_open_all(b->udp, at) : tarn_udp_open(b->udp, &c, at));
             break;
         case 3: (void)!tarn_udp_connect(b->udp, *at, len & 1 ? &info.remote : NULL); break;
         case 4: (void)!tarn_udp_send(b->udp, *at, &info, &data, 1, now); break;
