@@ -146,3 +146,8 @@ struct tarn_kv_tree *rig_open(struct rig *r) {
 struct tarn_kv_tree *rig_format(struct rig *r, uint64_t log_bytes) {
     return tarn_kv_tree_format(&r->config, log_bytes) == TARN_OK ? rig_open(r) : NULL;
 }
+
+struct tarn_kv_fat_config rig_fat(struct rig *r) {
+    return (struct tarn_kv_fat_config){
+        .alloc = &r->alloc, .blk = &r->blk, .waiter = waiter_of, .user = r, .clock = &r->clock};
+}

@@ -4,6 +4,7 @@
 #ifndef TESTS_KV_RIG_H
 #define TESTS_KV_RIG_H
 
+#include <tarn/kv_fat.h>
 #include <tarn/kv_tree.h>
 
 #define RIG_NOW 1234567890 /* seconds */
@@ -36,5 +37,7 @@ void rig_done(struct rig *r);
 /* Formats and opens, or only opens. */
 struct tarn_kv_tree *rig_format(struct rig *r, uint64_t log_bytes);
 struct tarn_kv_tree *rig_open(struct rig *r);
+/* The same device for a store on a FAT volume. */
+struct tarn_kv_fat_config rig_fat(struct rig *r);
 
 #endif

@@ -98,6 +98,20 @@ def sizes():
     refused('shrink', 'second', '400K', says='does not fit')
 
 
+def fat():
+    run('mkfs', 'fat', '--fat', '--size=2M')
+    run('set', 'fat', 'a/Long name.text', 'value')
+    assert run('get', 'fat', 'A/LONG NAME.TEXT') == b'value'
+    large = os.urandom(300000)
+    run('set', 'fat', 'a/large', data=large)
+    assert run('get', 'fat', 'a/large') == large and run('ls', 'fat', 'a') == b'Long name.text\nlarge\n'
+    assert b'FAT12' in run('stat', 'fat')
+    refused('check', 'fat', says='FAT volume')
+    refused('mkfs', 'fat32', '--fat=32', '--size=1M', says='another size')
+    run('load', 'fat', 'in.tar')
+    assert run('get', 'fat', 'tree/plain') == b'1'
+
+
 def damage():
     """A page of the tree, changed: check says which, and nothing wrong is read."""
     data = bytearray(open('second', 'rb').read())
@@ -120,5 +134,6 @@ with tempfile.TemporaryDirectory() as folder:
     errors()
     archives()
     sizes()
+    fat()
     damage()
 print('ok')

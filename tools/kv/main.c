@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tar.h"
+
+#include <tarn/kv_fat.h>
 
 #define PIECE (64u << 10)  /* a value is moved in such pieces */
 #define TABLE (8u << 20)   /* memory for what is not merged yet */
@@ -17,10 +20,13 @@
 static const char help[] =
     "usage: tarn-kv COMMAND IMAGE [ARGUMENT...]\n"
     "\n"
-    "A key-value store in an image file or on a disk (docs/kv-format.md). KEY is a path: a/b/c.\n"
+    "A key-value store in an image file or on a disk (docs/kv-format.md), or a FAT volume as one.\n"
+    "KEY is a path: a/b/c.\n"
     "\n"
     "  mkfs IMAGE [--size=64M] [--log=BYTES] [--force]\n"
     "                              make an empty store; a file is made as large as --size\n"
+    "  mkfs IMAGE --fat[=12|16|32] [--size=64M] [--force]\n"
+    "                              make an empty FAT volume\n"
     "  get IMAGE KEY               write the value to standard output\n"
     "  set IMAGE KEY [VALUE]       set it; without VALUE, to what comes from standard input\n"
     "  rm IMAGE KEY                remove it, and all below it\n"
@@ -36,7 +42,8 @@ static const char help[] =
     "Status: 0 done; 1 failed, and standard error says why; 64 not understood.\n";
 
 static struct file file;
-static struct tarn_kv_tree *tree;
+static struct tarn_kv_tree *tree; /* one of the two */
+static struct tarn_kv_fat *fat;
 static struct tarn_kv *kv;
 
 static _Noreturn __attribute__((format(printf, 2, 3))) void quit(int status, const char *format,
@@ -76,6 +83,15 @@ static uint64_t bytes_of(const char *text) {
     return n << shift;
 }
 
+static struct tarn_kv_fat_config fat_config(const struct tarn_kv_tree_config *c) {
+    return (struct tarn_kv_fat_config){.alloc = c->alloc,
+                                       .blk = c->blk,
+                                       .waiter = c->waiter,
+                                       .user = c->user,
+                                       .clock = c->clock,
+                                       .sectors_cached = 4096};
+}
+
 static void image_open(const char *path, bool write) {
     /* Also reading may have to merge a long log first. */
     const char *why = file_open(&file, path, true, 0);
@@ -87,20 +103,33 @@ static void image_open(const char *path, bool write) {
     config.table_bytes = TABLE;
     config.cache_bytes = TABLE;
     enum tarn_err err = tarn_kv_tree_open(&config, &tree);
-    if (err == TARN_NOT_FOUND)
-        quit(1, "%s: there is no store in it: make one with tarn-kv mkfs", path);
+    if (err == TARN_NOT_FOUND) {
+        struct tarn_kv_fat_config other = fat_config(&config);
+        if (tarn_kv_fat_open(&other, &fat))
+            quit(1, "%s: there is no store in it: make one with tarn-kv mkfs", path);
+        kv = tarn_kv_fat_kv(fat);
+        return;
+    }
     if (err == TARN_INVALID)
         quit(1, "%s: smaller than the store in it, or made for a larger memory", path);
     must(err, path);
     kv = tarn_kv_tree_kv(tree);
 }
 
+/* For what only the store of docs/kv-format.md has. */
+static void tree_open(const char *path, bool write) {
+    image_open(path, write);
+    if (!tree)
+        quit(1, "%s: a FAT volume: it has no such thing", path);
+}
+
 /* -- commands -------------------------------------------------------------------------------------
  */
 
 static int cmd_mkfs(int count, char **args) {
+    struct tarn_kv_fat_format format = {0};
     uint64_t size = 0, log = 0;
-    bool force = false;
+    bool force = false, as_fat = false;
     struct stat st;
     for (int i = 1; i < count; i++) {
         if (!strncmp(args[i], "--size=", 7))
@@ -109,7 +138,10 @@ static int cmd_mkfs(int count, char **args) {
             log = bytes_of(args[i] + 6);
         else if (!strcmp(args[i], "--force"))
             force = true;
-        else
+        else if (!strncmp(args[i], "--fat", 5) && (!args[i][5] || args[i][5] == '=')) {
+            as_fat = true;
+            format.type = args[i][5] ? (uint32_t)bytes_of(args[i] + 6) : 0;
+        } else
             quit(64, "mkfs does not know %s", args[i]);
     }
     bool there = stat(args[0], &st) == 0 && (st.st_size > 0 || S_ISBLK(st.st_mode));
@@ -121,6 +153,13 @@ static int cmd_mkfs(int count, char **args) {
     config.table_bytes = TABLE;
     if (there && !force && tarn_kv_tree_open(&config, &tree) != TARN_NOT_FOUND)
         quit(1, "%s: there is a store in it already: --force makes a new one", args[0]);
+    if (as_fat) {
+        struct tarn_kv_fat_config other = fat_config(&config);
+        format.serial = (uint32_t)time(NULL);
+        if (tarn_kv_fat_format(&other, &format) == TARN_INVALID)
+            quit(1, "%s: a FAT volume of that kind has another size", args[0]);
+        return 0;
+    }
     enum tarn_err err = tarn_kv_tree_format(&config, log);
     if (err == TARN_INVALID)
         quit(1, "%s: too small: a store takes 1 MiB, its log 64 KiB", args[0]);
@@ -147,8 +186,24 @@ static int cmd_get(int count, char **args) {
 /* What a batch certainly takes. */
 static size_t piece_bytes(void) {
     struct tarn_kv_tree_stat s;
+    if (fat)
+        return SIZE_MAX; /* a part of a value is written as all of it */
     tarn_kv_tree_stat(tree, &s);
     return s.batch_bytes_max / 2 < PIECE ? s.batch_bytes_max / 2 : PIECE;
+}
+
+static void set_whole(FILE *in, const char *name) {
+    size_t len = 0, room = PIECE, n;
+    uint8_t *all = malloc(room);
+    while (all && (n = fread(all + len, 1, room - len, in)) > 0) {
+        len += n;
+        if (len == room)
+            all = realloc(all, room *= 2);
+    }
+    if (!all || ferror(in))
+        quit(1, "standard input: %s", strerror(errno));
+    must(tarn_kv_set(kv, tarn_span_str(name), tarn_span_of(all, len)), name);
+    free(all);
 }
 
 /* A value that comes in pieces is written beside, and has its name when it is whole. */
@@ -175,6 +230,8 @@ static int cmd_set(int count, char **args) {
     image_open(args[0], true);
     if (count == 3)
         must(tarn_kv_set(kv, tarn_span_str(args[1]), tarn_span_str(args[2])), args[1]);
+    else if (fat)
+        set_whole(stdin, args[1]);
     else
         set_from(stdin, args[1]);
     return 0;
@@ -211,7 +268,7 @@ static int cmd_check(int count, char **args) {
     struct tarn_kv_tree_report r;
     struct tarn_kv_tree_stat s;
     (void)count;
-    image_open(args[0], false);
+    tree_open(args[0], false);
     must(tarn_kv_tree_check(tree, &r), args[0]);
     tarn_kv_tree_stat(tree, &s);
     printf("%llu pages, %llu rows in the tree, %llu in the log: ", (unsigned long long)r.pages,
@@ -227,6 +284,13 @@ static int cmd_stat(int count, char **args) {
     struct tarn_kv_tree_stat s;
     (void)count;
     image_open(args[0], false);
+    if (fat) {
+        struct tarn_kv_fat_stat t;
+        must(tarn_kv_fat_stat(fat, &t), args[0]);
+        printf("FAT%u\nclusters    %u of %u bytes\nfree        %u\n", t.type, t.clusters,
+               t.cluster_bytes, t.clusters_free);
+        return 0;
+    }
     tarn_kv_tree_stat(tree, &s);
     printf(
         "bytes       %llu\nlog         %llu\nused        %llu\nlevels      %u\ngeneration  %llu\n"
@@ -259,7 +323,7 @@ static int cmd_load(int count, char **args) {
 
 static int cmd_settle(int count, char **args) {
     (void)count;
-    image_open(args[0], true);
+    tree_open(args[0], true);
     must(tarn_kv_tree_settle(tree), args[0]);
     return 0;
 }
@@ -268,7 +332,7 @@ static int cmd_shrink(int count, char **args) {
     uint64_t bytes = bytes_of(args[1]);
     struct stat st;
     (void)count;
-    image_open(args[0], true);
+    tree_open(args[0], true);
     enum tarn_err err = tarn_kv_tree_shrink(tree, bytes);
     if (err == TARN_LIMIT)
         quit(1, "%s: what is in it does not fit into %s", args[0], args[1]);
@@ -306,6 +370,8 @@ int main(int argc, char **argv) {
         int status = c->run(count, argv + 2);
         if (tree)
             tarn_kv_tree_close(tree);
+        if (fat)
+            tarn_kv_fat_close(fat);
         file_close(&file);
         return status;
     }
