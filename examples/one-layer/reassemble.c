@@ -54,8 +54,9 @@ int main(int argc, char **argv) {
         return 2;
     }
     pcap_t *in = capture_open(argv[1]);
-    out = pcap_dump_open(
-        pcap_open_dead_with_tstamp_precision(DLT_RAW, 65535, PCAP_TSTAMP_PRECISION_NANO), argv[2]);
+    pcap_t *shape =
+        pcap_open_dead_with_tstamp_precision(DLT_RAW, 65535, PCAP_TSTAMP_PRECISION_NANO);
+    out = pcap_dump_open(shape, argv[2]);
     tarn_arena_init(&arena, TARN_BYTES_ARRAY(memory));
     tarn_random_seeded_init(&random, 1);
     struct tarn_ip_config config = {.alloc = &arena.alloc, .random = &random.random, .pkts = &pkts};
@@ -73,6 +74,8 @@ int main(int argc, char **argv) {
             tarn_pkt_free(pkt);
     }
     pcap_dump_close(out);
+    pcap_close(shape);
+    pcap_close(in);
     tarn_ip_stats(ip, &stats);
     printf(
         "%lu packets, %llu of them from fragments; %u datagrams were not complete, %llu fragments "

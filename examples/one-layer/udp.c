@@ -96,6 +96,7 @@ int main(int argc, char **argv) {
             tarn_pkt_free(pkt);
         print_all(udp, port);
     }
+    pcap_close(in);
     printf("%" PRIu64 " wrong checksums\n", tarn_udp_stats(udp)->rx_bad_csum);
     return 0;
 }

@@ -175,6 +175,27 @@ def over_stream(l, usernet, host):
     print("curl: from this machine's loopback address, by --loopback")
 
 
+def over_qemu(l, usernet, host):
+    """A virtual machine's own start-up program (iPXE) asks for a lease through QEMU's stream backend."""
+    if not shutil.which("qemu-system-x86_64"):
+        print("not tried with a virtual machine: no qemu-system-x86_64")
+        return
+    child = l.spawn(host, usernet, f"--net:guest=unix:{l.path('vm')}", f"--pcap={l.path('vm.pcap')}", log="vm-net")
+    l.wait_for("gateway is", "vm-net", child)
+    vm = l.spawn(None, "qemu-system-x86_64", "-M", "pc,graphics=off", "-accel", "tcg", "-m", "64", "-display", "none",
+                 "-nodefaults", "-serial", f"file:{l.write('serial', '')}", "-device", "e1000,netdev=n", "-boot", "n",
+                 "-netdev", f"stream,id=n,server=off,addr.type=unix,addr.path={l.path('vm')}", log="qemu")
+    try:
+        l.wait_for("10.0.2.127/255.255.255.0 gw 10.0.2.2", "serial", vm)
+    except AssertionError:
+        if "netdev" not in l.log("qemu") and "iPXE" in l.log("serial"):
+            raise
+        print("not tried with a virtual machine:", l.log("qemu").strip() or "it has no iPXE")
+        return
+    vm.terminate()
+    print("QEMU: a virtual machine has its lease over a stream; capture:", l.check_capture("vm.pcap"))
+
+
 def without_rights(l, usernet, enter, host):
     if not shutil.which("setpriv") or os.stat("/dev/net/tun").st_mode & 0o6 != 0o6:
         print("not tried for a user without rights: no setpriv, or /dev/net/tun is root's")
@@ -191,7 +212,7 @@ def without_rights(l, usernet, enter, host):
     print("enter.py: a user without rights fetches 32 MiB")
 
 
-def main(usernet, enter):
+def main(usernet, enter, *how):
     lab.want("ip", "curl", "udhcpc", "ping")
     if not os.path.exists(usernet):
         lab.skip("usernet is not built")
@@ -208,6 +229,8 @@ def main(usernet, enter):
         l.wait_for("ready", "server", l.spawn(host, "python3", "-c", SERVER, log="server"))
         over_tap(l, usernet, host)
         over_stream(l, usernet, host)
+        if "quick" not in how:
+            over_qemu(l, usernet, host)
         without_rights(l, usernet, enter, host)
 
 
