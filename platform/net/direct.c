@@ -17,6 +17,8 @@ TARN_KEY_STR(
     "IPv6 address of the network device with the length of its network, or \"dhcp\": one from a "
     "server, with the routers that advertise themselves");
 TARN_KEY_ADDR(ipv6_gateway, "IPv6 address of the router");
+TARN_KEY_(vlan, "vlan", "0", "802.1Q VLAN of the network device, 1 to 4094; 0: untagged frames",
+          TARN_KEY_TYPE_U64, 4094);
 TARN_KEY_BOOL(ipv6_auto,
               "get IPv6 addresses and routers from router advertisements, and by DHCPv6 what they "
               "say comes by it");
@@ -124,7 +126,8 @@ static enum tarn_err direct_new(struct tarn_env *env, const char *name, struct d
                                        .random = tarn_env_random(env),
                                        .tasks = tarn_env_tasks(env),
                                        .pkts = tarn_env_pkts(env),
-                                       .log = tarn_env_log(env)};
+                                       .log = tarn_env_log(env),
+                                       .vlan = (uint16_t)tarn_key_u64(env, &vlan)};
     const char *wrong = read_keys(env, &config);
     if (wrong) {
         say(env, name, wrong);

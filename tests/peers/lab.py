@@ -116,12 +116,14 @@ class Lab:
                 raise AssertionError(f"no '{what}' in {log}:\n{self.log(log)}")
             time.sleep(0.05)
 
-    def check_capture(self, name, *options):
-        """No packet of ours is malformed in the eyes of tshark, where it is installed. Streams are not
-        put together: whoever sends again may cut otherwise."""
+    def check_capture(self, name, *options, source=None):
+        """No packet (of that MAC address, where the other end means to send nonsense) is malformed in the eyes of
+        tshark, where it is installed. Streams are not put together: whoever sends again may cut otherwise."""
         if not shutil.which("tshark"):
             return "not checked: no tshark"
         bad = "_ws.malformed || ip.checksum_bad.expert || udp.checksum.bad || tcp.checksum_bad.expert"
+        if source:
+            bad = f"eth.src == {source} && ({bad})"
         done = subprocess.run(["tshark", "-r", self.path(name), "-Y", bad, *options,
                                "-o", "tcp.desegment_tcp_streams:FALSE"], text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)

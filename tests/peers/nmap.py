@@ -8,6 +8,8 @@ import sys
 
 import lab
 
+MAC = "02:00:00:00:77:08"
+
 
 def main(program):
     lab.want("ip", "nmap", "ping")
@@ -18,7 +20,7 @@ def main(program):
         fd = l.tap(space, "tap0")
         l.run(space, "ip", "addr", "add", "10.77.0.1/24", "dev", "tap0")
         l.run(space, "ip", "addr", "add", "2001:db8:7::1/64", "dev", "tap0", "nodad")
-        child = l.spawn(None, program, f"--net:service=@{fd}", f"--pcap={l.path('frames')}", "--ipv4=10.77.0.2/24",
+        child = l.spawn(None, program, f"--net:service=@{fd}", f"--net-mac:service={MAC}", f"--pcap={l.path('frames')}", "--ipv4=10.77.0.2/24",
                         "--ipv6=2001:db8:7::2/64", fds=(fd,), log="program")
         l.wait_for("listening", "program", child)
         scan = ("nmap", "-n", "-v", "-O", "--max-os-tries", "1", "-p", "80,81")
@@ -35,6 +37,9 @@ def main(program):
         print("IPv6 and a scan of protocols: what is there is open, what is not is closed")
         l.run(space, "ping", "-c", "1", "-W", "5", "10.77.0.2")
         assert child.poll() is None, l.log("program")
+        child.terminate()
+        child.wait(5)
+        print("what we sent:", l.check_capture("frames", source=MAC))
 
 
 main(sys.argv[1])
