@@ -47,7 +47,7 @@ static void bulk_done(struct bulk *b) {
 }
 
 Test(mtu, rfc8899_5_3_search_finds_what_the_path_carries) {
-    static const uint32_t sizes[] = {1281, 1350, 1420, 1492};
+    static const uint32_t sizes[] = {600, 1100, 1281, 1350, 1420, 1492};
     for (size_t i = 0; i < TARN_COUNT_OF(sizes); i++) {
         struct bulk b = bulk_new(i + 1, sizes[i]);
         bulk_start(&b);
@@ -56,6 +56,23 @@ Test(mtu, rfc8899_5_3_search_finds_what_the_path_carries) {
         cr_assert(info.path_mtu <= sizes[i] && info.path_mtu + 32u > sizes[i], "%u: %u", sizes[i],
                   info.path_mtu);
         cr_assert_gt(b.in.received, 1100000u);
+        bulk_done(&b);
+    }
+}
+
+/* A path that has carried full segments and does not any more is not waited for until timeouts have
+ * backed off to many seconds. */
+Test(mtu, path_that_shrinks_silently_is_found_out_soon) {
+    static const uint32_t sizes[] = {1000, 1300};
+    for (size_t i = 0; i < TARN_COUNT_OF(sizes); i++) {
+        struct bulk b = bulk_new(1, 1500);
+        bulk_start(&b);
+        net_run_for(b.net, TARN_SEC(5));
+        uint64_t before = b.in.received;
+        path_bytes_max = sizes[i];
+        net_run_for(b.net, TARN_SEC(40)); /* a timeout is 0.9 s here */
+        cr_assert_gt(b.in.received, before + 500000u, "%u: only %llu", sizes[i],
+                     (unsigned long long)(b.in.received - before));
         bulk_done(&b);
     }
 }

@@ -530,7 +530,9 @@ uint32_t tcp_send_budget(const struct tcp_conn *c);
 
 /* mtu.c */
 void tcp_mtu_lowered(struct tcp_conn *c, uint16_t mtu, uint16_t failed);
-void tcp_mtu_timeout(struct tcp_conn *c);
+/* A timeout: full segments may be what vanishes. The route may know better by now, too. True: they
+ * are smaller from here on. */
+bool tcp_mtu_timeout(struct tcp_conn *c);
 /* Sends one larger segment, if it is time to. True: as soon as cwnd has room for it; until then,
  * nothing else should take that. */
 bool tcp_mtu_probe(struct tcp_conn *c);

@@ -5,8 +5,9 @@
 #include "internal.h"
 
 #define BLACK_HOLE_TIMEOUTS 2u
-#define BLACK_HOLE_TIMEOUTS_PROVEN 5u /* where full segments have passed before */
-#define MTU_SAFE 1280u                /* BASE_PLPMTU, for IPv4 too */
+#define BLACK_HOLE_TIMEOUTS_PROVEN 3u /* where full segments have passed before */
+#define MTU_SAFE 1280u                /* BASE_PLPMTU, for IPv4 too, which goes on to ... */
+#define MTU_SAFE_V4 576u              /* ... what every host takes (RFC 791) */
 #define MTU_STEP 32u                  /* a search ends where it is this close */
 #define PROBES_MAX 3u                 /* RFC 8899 section 5.1.2 */
 #define RAISE_S 600u                  /* PMTU_RAISE_TIMER, section 5.1.1 */
@@ -36,23 +37,25 @@ void tcp_mtu_lowered(struct tcp_conn *c, uint16_t mtu, uint16_t failed) {
     c->mtu_search = true;
     c->mtu_high = (uint16_t)(failed ? failed - 1 : 0);
     c->mtu_tries = 0;
+    c->mtu_proven = false;
     c->mtu_next_s = (uint16_t)(now_s(c) + (failed ? 0 : RAISE_S));
     tcp_conn_set_mss(c);
 }
 
-/* A timeout: full segments may be what vanishes. The route may know better by now, too. */
-void tcp_mtu_timeout(struct tcp_conn *c) {
+bool tcp_mtu_timeout(struct tcp_conn *c) {
     uint16_t before = c->path_mtu;
     tcp_conn_route(c);
     if (c->path_mtu < before) {
         tcp_mtu_lowered(c, c->path_mtu, 0);
-        return;
+        return true;
     }
     c->path_mtu = before;
     uint8_t most = c->mtu_proven ? BLACK_HOLE_TIMEOUTS_PROVEN : BLACK_HOLE_TIMEOUTS;
-    if (c->backoffs == most && before > MTU_SAFE
-        && c->flight->sent->len + (before - MTU_SAFE) > c->mss)
-        tcp_mtu_lowered(c, MTU_SAFE, before);
+    uint16_t safe = before > MTU_SAFE || !tarn_ip_addr_is_v4(&c->remote) ? MTU_SAFE : MTU_SAFE_V4;
+    if (c->backoffs < most || before <= safe || c->flight->sent->len + (before - safe) <= c->mss)
+        return false;
+    tcp_mtu_lowered(c, safe, before);
+    return true;
 }
 
 /* Once in a search, and then between what fits and what does not. */

@@ -96,9 +96,10 @@ static bool retransmission_timeout(struct tcp_conn *c) {
     }
     c->tcp->stats.timeouts++;
     c->timeouts = (uint8_t)TARN_MIN(c->timeouts + 1, 255);
-    tcp_mtu_timeout(c);
+    bool smaller = tcp_mtu_timeout(c);
     tcp_recovery_timeout(c);
-    c->backoffs = (uint8_t)TARN_MIN(c->backoffs + 1, 16);
+    /* What was too large was no congestion, and is not waited for any longer. */
+    c->backoffs = (uint8_t)(smaller ? 1 : TARN_MIN(c->backoffs + 1, 16));
     tcp_timer_xmit(c);
     tcp_conn_dirty(c);
     return true;
