@@ -219,9 +219,8 @@ static void answer_transfer(struct dns_query *q, struct tarn_dns_transfer *t) {
 static void answer_notify(struct dns_query *q) {
     const struct tarn_dns_server_config *c = &q->server->config;
     struct tarn_span name = tarn_dns_name_span(&q->question.name);
-    q->zone = tarn_dns_server_zone(q->server, name);
     q->rcode = TARN_DNS_NOTAUTH;
-    if (q->zone && c->on_notify && c->on_notify(c->user, name, &q->request->client)) {
+    if (c->on_notify && c->on_notify(c->user, name, &q->request->client)) {
         q->rcode = TARN_DNS_NOERROR;
         q->b.header.flags |= TARN_DNS_AA;
     }
