@@ -76,7 +76,24 @@ SERVER = {
     'notify': ask('a', 6, flags=0x2400) + ask('q', 6, flags=0x2400), 'limit': ask('a.a', 1) * 30,
     'big': ask('big.a', 16) + ask('big.a', 16, edns=DO) + ask('big.a', 16, 1),
 }
-for folder, files in (('server', SERVER), ('message', MESSAGES), ('rdata', {k: struct.pack('>H', t) + d for k, (t, d) in RDATA.items()}),
+
+
+def soa(serial):
+    return rr(name('a'), 6, b'\0\0' + struct.pack('>5I', serial, 1, 1, 1, 1))
+
+
+def part(*records):
+    body = b''.join(records)
+    return struct.pack('>BH', len(records), len(body)) + body
+
+
+NS, OLD, NEW = rr(name('a'), 2, b'\0'), rr(name('b.a'), 1, b'\1\2\3\4'), rr(name('c.d.a'), 1, b'\1\2\3\4')
+XFR = {
+    'whole': b'\0' + part(soa(5), NS) + part(NEW, soa(5)), 'none': b'\1' + part(soa(5)),
+    'changes': b'\1' + part(soa(7), soa(5), OLD, soa(6), NEW) + part(soa(6), NEW, soa(7), OLD, soa(7)),
+    'whole-for-changes': b'\1' + part(soa(7)) + part(NS, OLD, soa(7)), 'outside': b'\0' + part(soa(5), rr(name('q'), 1, b'1234')),
+}
+for folder, files in (('xfr', XFR), ('server', SERVER), ('message', MESSAGES), ('rdata', {k: struct.pack('>H', t) + d for k, (t, d) in RDATA.items()}),
                       ('zonefile', {k: v.encode() for k, v in ZONES.items()})):
     os.makedirs(os.path.join(sys.argv[1], folder), exist_ok=True)
     for key, data in files.items():

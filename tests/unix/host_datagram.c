@@ -52,7 +52,7 @@ static bool has_v6(void) {
 }
 
 static void rig_init(struct host_rig *r, uint32_t datagrams_max) {
-    static uint8_t memory[512 * 1024];
+    static uint8_t memory[3 * 1024 * 1024];
     struct tarn_arena arena;
     *r = (struct host_rig){.rig = {.open = rig_open,
                                    .run = rig_run,

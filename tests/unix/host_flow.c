@@ -45,7 +45,7 @@ static void rig_connect(struct flow_rig *rig, struct tarn_flow **a, struct tarn_
 /* Listens on some port that is free. */
 static void rig_init(struct host_rig *r, struct tarn_ip_addr addr, uint32_t flows_max) {
     *r = (struct host_rig){.rig = {.connect = rig_connect, .run = rig_run, .live = rig_live}};
-    static uint8_t memory[256 * 1024];
+    static uint8_t memory[3 * 1024 * 1024];
     struct tarn_arena arena;
     tarn_arena_init(&arena, TARN_BYTES_ARRAY(memory));
     tarn_tasks_init(&r->tasks);

@@ -5,6 +5,7 @@
 
 #include <sys/socket.h>
 
+#include "host_batch.h"
 #include "unix.h"
 
 struct host_flow;
@@ -14,10 +15,11 @@ struct host_net {
     struct tarn_net net;
     struct tarn_tasks *tasks;
     struct tarn_pool flows, listeners, datagrams;
+    struct host_batch batch;
 };
 
 /* TARN_LIMIT: the allocator has not enough for so many flows (16 KB each) and endpoints for
- * datagrams (64 KB each; neither costs memory before it is used). */
+ * datagrams (64 KB each), and 2 MB for batches; none of it costs memory before it is used. */
 TARN_MUST_USE enum tarn_err host_net_init(struct host_net *net, struct tarn_alloc *alloc,
                                           struct tarn_tasks *tasks, uint32_t flows_max,
                                           uint32_t datagrams_max);

@@ -35,7 +35,7 @@ struct host_datagram {
     bool connected, no_fragment;
     struct tarn_endpoint bound, local, remote;
     bool peeking;
-    size_t peeked_len;
+    struct tarn_bytes peeked_at; /* in the batch, or in here */
     struct tarn_datagram_info peeked_info;
     uint8_t peeked[DATAGRAM_BYTES_MAX + 1]; /* a pool wants a round size */
 };
@@ -133,6 +133,14 @@ static void read_control(struct msghdr *message, struct tarn_datagram_info *info
     }
 }
 
+static enum tarn_err receive_failed(struct host_datagram *d) {
+    if (errno != EAGAIN)
+        return failure_of(errno);
+    d->readable = false;
+    d->read_armed = true;
+    return TARN_AGAIN;
+}
+
 static enum tarn_err receive_one(struct host_datagram *d, struct tarn_bytes buf, size_t *n,
                                  struct tarn_datagram_info *info) {
     union {
@@ -151,28 +159,42 @@ static enum tarn_err receive_one(struct host_datagram *d, struct tarn_bytes buf,
     do
         got = recvmsg(d->watch.fd, &message, MSG_TRUNC);
     while (got < 0 && errno == EINTR);
-    if (got < 0 && errno != EAGAIN)
-        return failure_of(errno);
-    if (got < 0) {
-        d->readable = false;
-        d->read_armed = true;
-        return TARN_AGAIN;
-    }
+    if (got < 0)
+        return receive_failed(d);
     *n = (size_t)got;
     *info = (struct tarn_datagram_info){.local.port = d->local.port};
     read_control(&message, info);
     return host_endpoint(&from, &info->remote);
 }
 
+/* The next one of the batch, or, where another endpoint has that, alone. */
+static enum tarn_err receive_next(struct host_datagram *d) {
+    struct host_batch *b = &d->net->batch;
+    struct tarn_datagram_info *info = &d->peeked_info;
+    size_t n;
+    if (b->owner && b->owner != d) {
+        struct tarn_bytes own = tarn_bytes_first(TARN_BYTES_ARRAY(d->peeked), DATAGRAM_BYTES_MAX);
+        enum tarn_err err = receive_one(d, own, &n, info);
+        if (!err)
+            d->peeked_at = tarn_bytes_first(own, n);
+        return err;
+    }
+    struct msghdr *message = host_batch_next(b, d, d->watch.fd, &d->peeked_at);
+    if (!message)
+        return receive_failed(d);
+    *info = (struct tarn_datagram_info){.local.port = d->local.port};
+    read_control(message, info);
+    return host_endpoint(message->msg_name, &info->remote);
+}
+
 /* What came from elsewhere before the endpoint was connected is not for it any more. */
-static enum tarn_err receive(struct host_datagram *d, struct tarn_bytes buf, size_t *n,
-                             struct tarn_datagram_info *info) {
+static enum tarn_err receive(struct host_datagram *d) {
     enum tarn_err err = take_failure(d);
     if (err)
         return err;
     do
-        err = receive_one(d, buf, n, info);
-    while (!err && d->connected && !endpoint_equal(&info->remote, &d->remote));
+        err = receive_next(d);
+    while (!err && d->connected && !endpoint_equal(&d->peeked_info.remote, &d->remote));
     return err;
 }
 
@@ -180,13 +202,12 @@ static enum tarn_err datagram_peek(struct tarn_datagram *datagram, struct tarn_b
                                    struct tarn_datagram_info *info) {
     struct host_datagram *d = host_datagram_of(datagram);
     if (!d->peeking) {
-        struct tarn_bytes whole = tarn_bytes_first(TARN_BYTES_ARRAY(d->peeked), DATAGRAM_BYTES_MAX);
-        enum tarn_err err = receive(d, whole, &d->peeked_len, &d->peeked_info);
+        enum tarn_err err = receive(d);
         if (err)
             return err;
         d->peeking = true;
     }
-    *out = tarn_bytes_first(TARN_BYTES_ARRAY(d->peeked), d->peeked_len);
+    *out = d->peeked_at;
     if (info)
         *info = d->peeked_info;
     return TARN_OK;
@@ -201,15 +222,14 @@ static void datagram_consume(struct tarn_datagram *datagram) {
 static enum tarn_err datagram_recv(struct tarn_datagram *datagram, struct tarn_bytes buf, size_t *n,
                                    struct tarn_datagram_info *info) {
     struct host_datagram *d = host_datagram_of(datagram);
-    struct tarn_datagram_info unused;
-    struct tarn_bytes peeked;
-    if (!d->peeking)
-        return receive(d, buf, n, info ? info : &unused);
+    struct tarn_bytes peeked = {NULL, 0};
     enum tarn_err err = datagram_peek(datagram, &peeked, info);
+    if (err)
+        return err;
     *n = peeked.len;
     tarn_bytes_copy(buf, tarn_bytes_span(peeked));
     d->peeking = false;
-    return err;
+    return TARN_OK;
 }
 
 /* -- sending --------------------------------------------------------------------------------------
@@ -318,6 +338,9 @@ static enum tarn_err datagram_send(struct tarn_datagram *datagram,
         message.msg_name = &address;
     }
     put_info(&message, info, tarn_ip_addr_is_v4(&to->addr), len);
+    if (!info->no_fragment && !info->gso_size && host_batch_put(&d->net->batch, d, &message, len))
+        return TARN_OK;
+    host_batch_flush(&d->net->batch); /* what was sent before goes before */
     do
         sent = sendmsg(d->watch.fd, &message, 0);
     while (sent < 0 && errno == EINTR);
@@ -412,6 +435,7 @@ static void datagram_local(const struct tarn_datagram *datagram, struct tarn_end
 static void datagram_close(struct tarn_datagram *datagram) {
     struct host_datagram *d = host_datagram_of(datagram);
     tarn_task_cancel(&d->task);
+    host_batch_release(&d->net->batch, d);
     close(d->watch.fd); /* the last reference: epoll forgets it */
     tarn_pool_put(&d->net->datagrams, d);
 }

@@ -207,6 +207,8 @@ enum tarn_err host_net_init(struct host_net *net, struct tarn_alloc *alloc,
     enum tarn_err err = host_flows_init(net, alloc, flows_max);
     if (!err)
         err = host_datagrams_init(net, alloc, datagrams_max);
+    if (!err)
+        err = host_batch_init(&net->batch, alloc, tasks);
     return err ? err
                : tarn_pool_init(&net->listeners, alloc, sizeof(struct host_listener),
                                 _Alignof(struct host_listener), LISTENERS_MAX);
