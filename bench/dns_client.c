@@ -6,6 +6,7 @@
  * QUERIES: a file of whole messages, each behind its length of 16 bits, asked in turn for as long
  * as it takes; up to WINDOW are under way. Prints answers a second, and the share of queries
  * without one. */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>

@@ -17,6 +17,8 @@ static uint8_t lower(uint8_t c) {
 }
 
 bool tarn_span_equal_nocase(struct tarn_span a, struct tarn_span b) {
+    if (tarn_span_equal(a, b))
+        return true; /* most that is alike is so to the letter */
     if (a.len != b.len)
         return false;
     for (size_t i = 0; i < a.len; i++)

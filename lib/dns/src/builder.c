@@ -39,20 +39,12 @@ static bool same_name(struct tarn_span msg, size_t at, struct tarn_span name) {
     }
 }
 
-/* A hash of a suffix from the hash of its parent: only a hint, what matches is compared. */
-static uint16_t hash_label(uint16_t hash, struct tarn_span label) {
-    uint32_t h = hash + 0x9e37u;
-    uint8_t c;
-    while (tarn_span_u8(&label, &c))
-        h = (h ^ tarn_dns_lower(c)) * 0x01000193u;
-    return (uint16_t)(h ^ h >> 15);
-}
-
+/* A hint only, what matches is compared: how long the suffix is, and two of its letters. */
 static uint16_t hash_name(struct tarn_span name) {
-    uint16_t h = 0;
-    for (; name.len > 1; name = tarn_dns_name_parent(name))
-        h = hash_label(h, tarn_dns_name_label(name));
-    return h;
+    uint8_t len = tarn_span_at(name, 0);
+    unsigned first = tarn_dns_lower(tarn_span_at(name, 1));
+    unsigned last = tarn_dns_lower(tarn_span_at(name, len));
+    return (uint16_t)(name.len << 8 ^ first << 3 ^ last);
 }
 
 /* Only among the first `count`: a name that is being written has no end yet. */

@@ -11,10 +11,11 @@
  */
 
 static uint64_t hash_origin(const struct tarn_dns_server *s, struct tarn_span origin) {
-    struct tarn_dns_name lower;
-    tarn_dns_name_copy(&lower, origin);
-    tarn_dns_name_lower(&lower);
-    return tarn_hash(&s->key, tarn_dns_name_span(&lower));
+    uint8_t buf[TARN_DNS_NAME_MAX], c;
+    struct tarn_writer w = TARN_WRITER_ARRAY(buf);
+    while (tarn_span_u8(&origin, &c))
+        tarn_writer_u8(&w, tarn_dns_lower(c));
+    return tarn_hash(&s->key, tarn_writer_span(&w));
 }
 
 /* The slot of a zone with that origin, or the first free one on the way. */

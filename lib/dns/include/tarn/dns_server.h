@@ -40,8 +40,8 @@ struct tarn_dns_server_config {
     struct tarn_dns_rrl_config rrl;
     /* Who may have a whole zone. NULL: nobody. */
     bool (*may_transfer)(void *user, struct tarn_span zone, const struct tarn_endpoint *client);
-    /* A NOTIFY for a zone (RFC 1996), which need not be here yet. True: it is from a primary of it, and is
-     * acknowledged; the caller then refreshes. NULL: all are refused. */
+    /* A NOTIFY for a zone (RFC 1996), which need not be here yet. True: it is from a primary of it,
+     * and is acknowledged; the caller then refreshes. NULL: all are refused. */
     bool (*on_notify)(void *user, struct tarn_span zone, const struct tarn_endpoint *client);
     void *user;
 };
