@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: ISC */
+#include "internal.h"
+
+#include <tarn/ip_addr.h>
+
+static void put_name(struct tarn_tls *t, struct tarn_writer *w) {
+    struct tarn_ip_addr addr;
+    struct tarn_span name = tarn_tls_name(t);
+    if (name.len == 0 || tarn_ip_addr_parse(name, &addr))
+        return; /* addresses are not sent (RFC 6066 section 3) */
+    tarn_writer_u16be(w, EXT_SERVER_NAME);
+    size_t ext = vector_open(w), list = vector_open(w);
+    tarn_writer_u8(w, 0);
+    size_t host = vector_open(w);
+    tarn_writer_span_put(w, name);
+    vector_close(w, host);
+    vector_close(w, list);
+    vector_close(w, ext);
+}
+
+/* 0x0a0a, 0x1a1a, ... (RFC 8701), the same for one client in both of its ClientHellos. */
+static uint16_t grease_value(const struct tarn_tls *t, size_t i) {
+    return (uint16_t)(0x0a0a + 0x1010 * (TARN_AT(t->client_random, i) & 15));
+}
+
+static void put_groups(struct tarn_tls *t, struct tarn_writer *w) {
+    tarn_writer_u16be(w, EXT_GROUPS);
+    size_t ext = vector_open(w), list = vector_open(w);
+    if (t->config->grease)
+        tarn_writer_u16be(w, grease_value(t, 1));
+    for (size_t i = 0; i < GROUPS; i++)
+        if (group_is_on(t, i))
+            tarn_writer_u16be(w, group_id(i));
+    vector_close(w, list);
+    vector_close(w, ext);
+}
+
+/* One share of the first group, and of X25519 where that is not it; after a retry, of the group
+ * that the server named. */
+static enum tarn_tls_alert put_shares(struct tarn_tls *t, struct tarn_writer *w) {
+    enum tarn_tls_alert alert = FINE;
+    size_t sent = 0;
+    tarn_writer_u16be(w, EXT_KEY_SHARE);
+    size_t ext = vector_open(w), list = vector_open(w);
+    for (size_t i = 0; i < GROUPS && alert == FINE; i++) {
+        bool first = sent == 0 || (sent == 1 && i == TARN_TLS_X25519);
+        if (t->retried ? i != t->group : !group_is_on(t, i) || !first)
+            continue;
+        sent++;
+        tarn_writer_u16be(w, group_id(i));
+        size_t key = vector_open(w);
+        alert = group_offer(t, i, w);
+        vector_close(w, key);
+    }
+    vector_close(w, list);
+    vector_close(w, ext);
+    return alert;
+}
+
+static void put_small_extensions(struct tarn_tls *t, struct tarn_writer *w) {
+    put_name(t, w);
+    put_groups(t, w);
+    put_schemes(w);
+    if (t->config->alpn_count > 0)
+        alpn_put(w, t);
+    tarn_writer_u16be(w, EXT_RECORD_SIZE_LIMIT);
+    tarn_writer_u16be(w, 2);
+    tarn_writer_u16be(w, RECORD_PLAIN_MAX + 1);
+    tarn_writer_u16be(w, EXT_VERSIONS);
+    tarn_writer_u16be(w, t->config->grease ? 5 : 3);
+    tarn_writer_u8(w, t->config->grease ? 4 : 2);
+    if (t->config->grease)
+        tarn_writer_u16be(w, grease_value(t, 2));
+    tarn_writer_u16be(w, 0x0304);
+    if (t->config->grease) {
+        tarn_writer_u16be(w, grease_value(t, 3));
+        tarn_writer_u16be(w, 0);
+    }
+}
+
+static enum tarn_tls_alert send_hello(struct tarn_tls *t) {
+    struct tarn_writer w = message_begin(t, MSG_CLIENT_HELLO);
+    tarn_writer_u16be(&w, 0x0303);
+    tarn_writer_mem(&w, t->client_random, 32);
+    tarn_writer_u8(&w, t->session_id_len);
+    tarn_writer_mem(&w, t->session_id, t->session_id_len);
+    size_t suites = vector_open(&w);
+    if (t->config->grease)
+        tarn_writer_u16be(&w, grease_value(t, 0));
+    for (size_t i = 0; i < SUITES; i++)
+        if (suite_is_on(t, i))
+            tarn_writer_u16be(&w, suite_at(i)->id);
+    vector_close(&w, suites);
+    tarn_writer_u16be(&w, 0x0100); /* no compression */
+    size_t ext = vector_open(&w);
+    put_small_extensions(t, &w);
+    enum tarn_tls_alert alert = put_shares(t, &w);
+    vector_close(&w, ext);
+    return alert == FINE ? message_end(t, &w) : alert;
+}
+
+enum tarn_tls_alert client_start(struct tarn_tls *t) {
+    tarn_random_fill(t->config->random, TARN_BYTES_ARRAY(t->client_random));
+    tarn_random_fill(t->config->random, TARN_BYTES_ARRAY(t->session_id));
+    t->session_id_len = sizeof t->session_id;
+    t->phase = WAIT_SERVER_HELLO;
+    return send_hello(t);
+}
+
+static enum tarn_tls_alert put_ccs(struct tarn_tls *t) {
+    struct tarn_writer w = tarn_writer_over(record_room(t));
+    if (t->compat_sent)
+        return FINE;
+    t->compat_sent = true;
+    tarn_writer_u8(&w, 1);
+    return tarn_writer_ok(&w) ? record_put(t, CONTENT_CCS, 1) : TARN_TLS_INTERNAL_ERROR;
+}
+
+struct answer {
+    struct tarn_span random, share;
+    uint16_t suite, version, group;
+    bool has_version, has_share;
+};
+
+static enum tarn_tls_alert extensions(struct answer *a, struct tarn_span list, bool retry) {
+    struct tarn_span ext;
+    uint16_t id;
+    while (list.len > 0) {
+        if (!tarn_span_u16be(&list, &id) || !vector16(&list, &ext))
+            return TARN_TLS_DECODE_ERROR;
+        if (id == EXT_VERSIONS && !a->has_version) {
+            a->has_version = true;
+            if (!tarn_span_u16be(&ext, &a->version) || ext.len > 0)
+                return TARN_TLS_DECODE_ERROR;
+        } else if (id == EXT_KEY_SHARE && !a->has_share) {
+            a->has_share = true;
+            if (!tarn_span_u16be(&ext, &a->group) || (!retry && !vector16(&ext, &a->share))
+                || ext.len > 0)
+                return TARN_TLS_DECODE_ERROR;
+        } else {
+            return id == EXT_VERSIONS || id == EXT_KEY_SHARE ? TARN_TLS_ILLEGAL_PARAMETER
+                                                             : TARN_TLS_UNSUPPORTED_EXTENSION;
+        }
+    }
+    return FINE;
+}
+
+static enum tarn_tls_alert parse(struct tarn_tls *t, struct answer *a, struct tarn_span body,
+                                 bool *retry) {
+    struct tarn_span session_id, list;
+    uint16_t version;
+    uint8_t compression;
+    *a = (struct answer){.has_version = false};
+    if (!tarn_span_u16be(&body, &version) || !tarn_span_take(&body, 32, &a->random)
+        || !vector8(&body, &session_id) || !tarn_span_u16be(&body, &a->suite)
+        || !tarn_span_u8(&body, &compression))
+        return TARN_TLS_DECODE_ERROR;
+    if (body.len == 0)
+        return TARN_TLS_PROTOCOL_VERSION; /* a ServerHello of long ago */
+    if (!vector16(&body, &list) || body.len > 0)
+        return TARN_TLS_DECODE_ERROR;
+    *retry = tarn_span_equal(a->random, TARN_SPAN_ARRAY(hello_retry_random));
+    /* Whether it is TLS 1.3 at all is asked before its extensions are judged by its rules. */
+    struct tarn_span scan = list, ext;
+    bool is_13 = false;
+    uint16_t id;
+    while (tarn_span_u16be(&scan, &id) && vector16(&scan, &ext))
+        is_13 |= id == EXT_VERSIONS;
+    if (!is_13)
+        return TARN_TLS_PROTOCOL_VERSION;
+    enum tarn_tls_alert alert = extensions(a, list, *retry);
+    if (alert != FINE)
+        return alert;
+    if (version != 0x0303 || a->version != 0x0304 || compression != 0
+        || !tarn_span_equal(session_id, tarn_span_of(t->session_id, t->session_id_len)))
+        return TARN_TLS_ILLEGAL_PARAMETER;
+    return FINE;
+}
+
+static enum tarn_tls_alert retry_hello(struct tarn_tls *t, const struct answer *a,
+                                       struct tarn_span message) {
+    int group = group_of(t, a->group);
+    if (t->retried || !a->has_share)
+        return t->retried ? TARN_TLS_UNEXPECTED_MESSAGE : TARN_TLS_ILLEGAL_PARAMETER;
+    /* A group that was offered, and no share of it sent. */
+    if (group < 0 || t->offered >> group & 1)
+        return TARN_TLS_ILLEGAL_PARAMETER;
+    t->group = (uint8_t)group;
+    t->retried = true;
+    transcript_retry(t);
+    transcript_add(t, message);
+    enum tarn_tls_alert alert = put_ccs(t);
+    return alert == FINE ? send_hello(t) : alert;
+}
+
+enum tarn_tls_alert client_server_hello(struct tarn_tls *t, struct tarn_span message,
+                                        struct tarn_span body) {
+    struct answer a;
+    uint8_t shared[64];
+    size_t len;
+    bool retry;
+    enum tarn_tls_alert alert = parse(t, &a, body, &retry);
+    if (alert != FINE)
+        return alert;
+    int suite = suite_of(t, a.suite);
+    if (suite < 0 || (t->retried && suite != t->suite))
+        return TARN_TLS_ILLEGAL_PARAMETER;
+    t->suite = (uint8_t)suite;
+    transcript_choose(t);
+    if (retry)
+        return retry_hello(t, &a, message);
+    if (!a.has_share)
+        return TARN_TLS_MISSING_EXTENSION;
+    int group = group_of(t, a.group);
+    if (group < 0 || (t->retried ? group != t->group : !(t->offered >> group & 1)))
+        return TARN_TLS_ILLEGAL_PARAMETER;
+    t->group = (uint8_t)group;
+    transcript_add(t, message);
+    alert = group_finish(t, (size_t)group, a.share, shared, &len);
+    if (alert != FINE)
+        return alert;
+    schedule_start(t);
+    schedule_handshake(t, tarn_span_of(shared, len));
+    tarn_bytes_wipe(TARN_BYTES_ARRAY(shared));
+    tarn_bytes_wipe(TARN_BYTES_ARRAY(t->own_secrets));
+    keys_set(t, &t->rx, t->server_secret);
+    t->phase = WAIT_ENCRYPTED_EXTENSIONS;
+    return FINE;
+}
+
+enum tarn_tls_alert client_encrypted_extensions(struct tarn_tls *t, struct tarn_span body) {
+    struct tarn_span list, ext;
+    uint32_t seen = 0;
+    uint16_t id, limit;
+    if (!vector16(&body, &list) || body.len > 0)
+        return TARN_TLS_DECODE_ERROR;
+    while (list.len > 0) {
+        enum tarn_tls_alert alert = FINE;
+        if (!tarn_span_u16be(&list, &id) || !vector16(&list, &ext))
+            return TARN_TLS_DECODE_ERROR;
+        if (id < 32 && seen >> id & 1)
+            return TARN_TLS_ILLEGAL_PARAMETER;
+        seen |= id < 32 ? 1u << id : 0;
+        if (id == EXT_ALPN && t->config->alpn_count > 0) {
+            alert = alpn_accept(t, ext);
+        } else if (id == EXT_RECORD_SIZE_LIMIT) {
+            if (!tarn_span_u16be(&ext, &limit) || ext.len > 0)
+                return TARN_TLS_DECODE_ERROR;
+            if (limit < 64)
+                return TARN_TLS_ILLEGAL_PARAMETER;
+            t->record_max = TARN_MIN((size_t)limit - 1, (size_t)RECORD_PLAIN_MAX);
+        } else if (id == EXT_SERVER_NAME && t->name_len > 0) {
+            alert = ext.len ? TARN_TLS_DECODE_ERROR : FINE;
+        } else if (id != EXT_GROUPS) { /* groups are for next time (section 4.2.7) */
+            alert = TARN_TLS_UNSUPPORTED_EXTENSION;
+        }
+        if (alert != FINE)
+            return alert;
+    }
+    t->phase = WAIT_CERT_OR_REQUEST;
+    return FINE;
+}
+
+enum tarn_tls_alert client_certificate_request(struct tarn_tls *t, struct tarn_span body) {
+    struct tarn_span context, list, ext;
+    bool has_schemes = false;
+    uint16_t id;
+    if (!vector8(&body, &context) || !vector16(&body, &list) || body.len > 0)
+        return TARN_TLS_DECODE_ERROR;
+    if (context.len > 0)
+        return TARN_TLS_ILLEGAL_PARAMETER; /* only after the handshake (section 4.3.2) */
+    while (list.len > 0) {
+        if (!tarn_span_u16be(&list, &id) || !vector16(&list, &ext))
+            return TARN_TLS_DECODE_ERROR;
+        if (id != EXT_SIG_ALGS)
+            continue;
+        if (has_schemes || !schemes_parse(ext, &t->peer_schemes))
+            return TARN_TLS_DECODE_ERROR;
+        has_schemes = true;
+    }
+    t->asked_for_cert = true;
+    t->phase = WAIT_CERTIFICATE;
+    return has_schemes ? FINE : TARN_TLS_MISSING_EXTENSION;
+}
+
+/* The server is who it says. Its Finished is in the transcript; ours, and a certificate where it
+ * was asked for, go out with the handshake's keys. */
+enum tarn_tls_alert client_after_finished(struct tarn_tls *t) {
+    uint8_t handshake_secret[48];
+    enum tarn_tls_alert alert = put_ccs(t);
+    if (alert != FINE)
+        return alert;
+    tarn_bytes_copy(TARN_BYTES_ARRAY(handshake_secret), TARN_SPAN_ARRAY(t->client_secret));
+    schedule_master(t);
+    keys_set(t, &t->rx, t->server_secret);
+    keys_set(t, &t->tx, handshake_secret);
+    tarn_bytes_wipe(TARN_BYTES_ARRAY(handshake_secret));
+    if (!t->asked_for_cert)
+        return client_after_signature(t);
+    bool has = choose_identity(t);
+    alert = send_certificate(t, TARN_SPAN_EMPTY);
+    if (alert != FINE)
+        return alert;
+    return has ? send_certificate_verify(t) : client_after_signature(t);
+}
+
+enum tarn_tls_alert client_after_signature(struct tarn_tls *t) {
+    enum tarn_tls_alert alert = send_finished(t);
+    if (alert != FINE)
+        return alert;
+    keys_set(t, &t->tx, t->client_secret);
+    t->phase = CONNECTED;
+    return FINE;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TARN_TLS_INTERNAL_H
+#define TARN_TLS_INTERNAL_H
+
+#include <tarn/tls.h>
+#include <tarn/writer.h>
+
+#define FINE TARN_TLS_FINE
+#define RECORD_HEAD 5
+#define RECORD_PLAIN_MAX 16384
+#define RECORD_CIPHER_MAX (RECORD_PLAIN_MAX + 256)
+#define OUT_RESERVE 64 /* room that alerts and key updates always find */
+
+enum content { CONTENT_CCS = 20, CONTENT_ALERT = 21, CONTENT_HANDSHAKE = 22, CONTENT_APP = 23 };
+enum message {
+    MSG_CLIENT_HELLO = 1,
+    MSG_SERVER_HELLO = 2,
+    MSG_NEW_TICKET = 4,
+    MSG_ENCRYPTED_EXTENSIONS = 8,
+    MSG_CERTIFICATE = 11,
+    MSG_CERTIFICATE_REQUEST = 13,
+    MSG_CERTIFICATE_VERIFY = 15,
+    MSG_FINISHED = 20,
+    MSG_KEY_UPDATE = 24,
+    MSG_MESSAGE_HASH = 254,
+};
+enum extension {
+    EXT_SERVER_NAME = 0,
+    EXT_GROUPS = 10,
+    EXT_SIG_ALGS = 13,
+    EXT_ALPN = 16,
+    EXT_RECORD_SIZE_LIMIT = 28,
+    EXT_PRE_SHARED_KEY = 41,
+    EXT_EARLY_DATA = 42,
+    EXT_VERSIONS = 43,
+    EXT_COOKIE = 44,
+    EXT_PSK_MODES = 45,
+    EXT_SIG_ALGS_CERT = 50,
+    EXT_KEY_SHARE = 51,
+};
+/* What message comes next. */
+enum phase {
+    WAIT_CLIENT_HELLO,
+    WAIT_SIGNATURE, /* ours, for a server's or a client's CertificateVerify */
+    WAIT_SERVER_HELLO,
+    WAIT_ENCRYPTED_EXTENSIONS,
+    WAIT_CERT_OR_REQUEST,
+    WAIT_CERTIFICATE,
+    WAIT_CERTIFICATE_VERIFY,
+    WAIT_FINISHED,
+    CONNECTED,
+};
+
+/* handshake.c: messages out, and the transcript. */
+struct tarn_writer message_begin(struct tarn_tls *t, uint8_t type);
+enum tarn_tls_alert message_end(struct tarn_tls *t, struct tarn_writer *w);
+void transcript_start(struct tarn_tls *t);
+void transcript_add(struct tarn_tls *t, struct tarn_span message);
+void transcript_choose(struct tarn_tls *t);
+/* Replaces a first ClientHello by its hash (section 4.4.1). */
+void transcript_retry(struct tarn_tls *t);
+/* hash->digest_bytes of the transcript as it is. */
+struct tarn_span transcript_hash(const struct tarn_tls *t, uint8_t out[64]);
+/* One message, whole; from the record layer. */
+enum tarn_tls_alert handshake_message(struct tarn_tls *t, struct tarn_span message);
+/* Length-prefixed vectors while writing. */
+size_t vector_open(struct tarn_writer *w);
+void vector_close(struct tarn_writer *w, size_t at);
+/* And while reading: false where it is short. */
+bool vector8(struct tarn_span *in, struct tarn_span *out);
+bool vector16(struct tarn_span *in, struct tarn_span *out);
+bool vector24(struct tarn_span *in, struct tarn_span *out);
+
+/* record.c */
+enum tarn_tls_alert record_put(struct tarn_tls *t, uint8_t type, size_t len);
+void record_input(struct tarn_tls *t);
+size_t record_wanted(const struct tarn_tls *t);
+struct tarn_bytes record_room(struct tarn_tls *t); /* where the next record's text goes */
+void fail(struct tarn_tls *t, enum tarn_tls_alert alert);
+
+/* schedule.c */
+void schedule_start(struct tarn_tls *t);
+void schedule_handshake(struct tarn_tls *t, struct tarn_span shared);
+void schedule_master(struct tarn_tls *t);
+void keys_set(struct tarn_tls *t, struct tarn_tls_keys *k, const uint8_t secret[48]);
+void keys_next(struct tarn_tls *t, struct tarn_tls_keys *k);
+void finished_mac(const struct tarn_tls *t, const uint8_t secret[48], uint8_t out[48]);
+void expand_label(const struct tarn_digest *hash, struct tarn_span secret, const char *label,
+                  struct tarn_span context, struct tarn_bytes out);
+
+/* suite.c */
+struct suite {
+    uint16_t id;
+    const struct tarn_aead *aead;
+    const struct tarn_digest *hash;
+};
+#define SUITES 3
+const struct suite *suite_at(size_t i);
+bool suite_is_on(const struct tarn_tls *t, size_t i);
+int suite_of(const struct tarn_tls *t, uint16_t id);
+
+/* group.c: key exchange. */
+#define GROUPS 4
+uint16_t group_id(size_t i);
+bool group_is_on(const struct tarn_tls *t, size_t i);
+int group_of(const struct tarn_tls *t, uint16_t id);
+/* A client's share, and what the server's answer makes of it. */
+enum tarn_tls_alert group_offer(struct tarn_tls *t, size_t group, struct tarn_writer *w);
+enum tarn_tls_alert group_finish(struct tarn_tls *t, size_t group, struct tarn_span share,
+                                 uint8_t shared[64], size_t *len);
+/* A server's answer to a share. */
+enum tarn_tls_alert group_answer(struct tarn_tls *t, size_t group, struct tarn_span share,
+                                 struct tarn_writer *w, uint8_t shared[64], size_t *len);
+
+/* auth.c: Certificate, CertificateVerify, Finished, both ways. */
+void put_schemes(struct tarn_writer *w);
+bool schemes_parse(struct tarn_span list, uint16_t *bits);
+bool choose_identity(struct tarn_tls *t);
+enum tarn_tls_alert send_certificate(struct tarn_tls *t, struct tarn_span context);
+/* Signs at once where the key is here; otherwise phase is WAIT_SIGNATURE afterwards. */
+enum tarn_tls_alert send_certificate_verify(struct tarn_tls *t);
+enum tarn_tls_alert send_finished(struct tarn_tls *t);
+enum tarn_tls_alert take_certificate(struct tarn_tls *t, struct tarn_span body);
+enum tarn_tls_alert take_certificate_verify(struct tarn_tls *t, struct tarn_span body);
+enum tarn_tls_alert take_finished(struct tarn_tls *t, struct tarn_span body);
+enum tarn_tls_alert signature_ready(struct tarn_tls *t, struct tarn_span signature);
+
+/* server.c, client.c */
+enum tarn_tls_alert server_hello(struct tarn_tls *t, struct tarn_span message,
+                                 struct tarn_span body);
+enum tarn_tls_alert server_after_signature(struct tarn_tls *t);
+enum tarn_tls_alert client_start(struct tarn_tls *t);
+enum tarn_tls_alert client_server_hello(struct tarn_tls *t, struct tarn_span message,
+                                        struct tarn_span body);
+enum tarn_tls_alert client_encrypted_extensions(struct tarn_tls *t, struct tarn_span body);
+enum tarn_tls_alert client_certificate_request(struct tarn_tls *t, struct tarn_span body);
+enum tarn_tls_alert client_after_finished(struct tarn_tls *t);
+enum tarn_tls_alert client_after_signature(struct tarn_tls *t);
+
+/* alpn.c */
+enum tarn_tls_alert alpn_choose(struct tarn_tls *t, struct tarn_span ext);
+enum tarn_tls_alert alpn_accept(struct tarn_tls *t, struct tarn_span ext);
+void alpn_put(struct tarn_writer *w, const struct tarn_tls *t);
+
+extern const uint8_t hello_retry_random[32];
+
+#endif

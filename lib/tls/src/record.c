@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: ISC */
+/* The record layer (RFC 8446 section 5). */
+#include "internal.h"
+
+#define EMPTY_RECORDS_MAX 32
+#define CCS_MAX 4
+#define SEQ_MAX                                                                                    \
+    ((uint64_t)1 << 23) /* then new keys, well below what AES-GCM bears (section 5.5)              \
+                         */
+#define OVERHEAD (RECORD_HEAD + 1 + TARN_AEAD_TAG_BYTES_MAX)
+
+static struct tarn_bytes room(const struct tarn_tls *t, size_t reserve) {
+    struct tarn_bytes rest = tarn_bytes_after(t->out, t->out_len + RECORD_HEAD);
+    size_t take = OVERHEAD - RECORD_HEAD + reserve;
+    return tarn_bytes_first(rest, TARN_MIN(t->record_max, rest.len > take ? rest.len - take : 0));
+}
+
+struct tarn_bytes record_room(struct tarn_tls *t) {
+    return room(t, OUT_RESERVE);
+}
+
+static void nonce_of(const struct tarn_tls_keys *k, uint8_t out[12]) {
+    uint8_t be[8];
+    struct tarn_writer w = TARN_WRITER_ARRAY(be);
+    tarn_writer_u64be(&w, k->seq);
+    for (size_t i = 0; i < 12; i++)
+        TARN_AT_N(out, 12, i) = TARN_AT(k->iv, i) ^ (i < 4 ? 0 : TARN_AT(be, i - 4));
+}
+
+static void put_head(struct tarn_bytes at, uint8_t type, size_t len) {
+    struct tarn_writer w = tarn_writer_over(tarn_bytes_first(at, RECORD_HEAD));
+    tarn_writer_u8(&w, type);
+    tarn_writer_u16be(&w, 0x0303);
+    tarn_writer_u16be(&w, (uint16_t)len);
+}
+
+/* The text stands where the record's body will be. */
+enum tarn_tls_alert record_put(struct tarn_tls *t, uint8_t type, size_t len) {
+    struct tarn_bytes record = tarn_bytes_after(t->out, t->out_len);
+    struct tarn_bytes body = tarn_bytes_after(record, RECORD_HEAD);
+    uint8_t nonce[12];
+    if (!t->tx.on) {
+        put_head(record, type, len);
+        t->out_len += RECORD_HEAD + len;
+        return FINE;
+    }
+    size_t sealed = len + 1 + t->tx.aead.tag_bytes;
+    if (sealed > body.len)
+        return TARN_TLS_INTERNAL_ERROR;
+    *tarn_bytes_at(body, len) = type;
+    put_head(record, CONTENT_APP, sealed);
+    nonce_of(&t->tx, nonce);
+    struct tarn_bytes head = tarn_bytes_first(record, RECORD_HEAD);
+    if (tarn_aead_seal(&t->tx.aead, TARN_SPAN_ARRAY(nonce), tarn_bytes_span(head),
+                       tarn_bytes_span(tarn_bytes_first(body, len + 1)),
+                       tarn_bytes_first(body, sealed)))
+        return TARN_TLS_INTERNAL_ERROR;
+    t->tx.seq++;
+    t->out_len += RECORD_HEAD + sealed;
+    return FINE;
+}
+
+/* The last word: an alert, for which there is always room, and no more in either direction. */
+static void put_alert(struct tarn_tls *t, enum tarn_tls_alert alert) {
+    tarn_tls_flush(t);
+    uint8_t text[2] = {alert == TARN_TLS_CLOSE_NOTIFY ? 1 : 2, (uint8_t)alert};
+    if (tarn_bytes_copy(room(t, 0), TARN_SPAN_ARRAY(text)) == sizeof text)
+        (void)record_put(t, CONTENT_ALERT, sizeof text);
+}
+
+void fail(struct tarn_tls *t, enum tarn_tls_alert alert) {
+    if (t->closed)
+        return;
+    put_alert(t, alert);
+    t->alert = alert;
+    t->closed = t->fault_is_ours = true;
+    t->plain.len = 0;
+}
+
+void tarn_tls_close(struct tarn_tls *t) {
+    if (t->closed)
+        return;
+    put_alert(t, TARN_TLS_CLOSE_NOTIFY);
+    t->closed = true;
+}
+
+size_t record_wanted(const struct tarn_tls *t) {
+    struct tarn_span head =
+        tarn_span_after(tarn_bytes_span(tarn_bytes_first(t->in, RECORD_HEAD)), 3);
+    uint16_t len;
+    if (t->in_len < RECORD_HEAD || !tarn_span_u16be(&head, &len))
+        return RECORD_HEAD;
+    return RECORD_HEAD + (size_t)len;
+}
+
+/* As soon as the head is there: what cannot be right is not waited for. */
+static enum tarn_tls_alert check_head(const struct tarn_tls *t) {
+    uint8_t type = *tarn_bytes_at(t->in, 0);
+    size_t len = record_wanted(t) - RECORD_HEAD;
+    if (*tarn_bytes_at(t->in, 1) != 3)
+        return t->rx.on ? TARN_TLS_DECODE_ERROR : TARN_TLS_PROTOCOL_VERSION;
+    if (type < CONTENT_CCS || type > CONTENT_APP)
+        return TARN_TLS_UNEXPECTED_MESSAGE;
+    if (len > (t->rx.on && type == CONTENT_APP ? RECORD_CIPHER_MAX : RECORD_PLAIN_MAX))
+        return TARN_TLS_RECORD_OVERFLOW;
+    return FINE;
+}
+
+/* Opens a protected record in place: its text and its true type. */
+static enum tarn_tls_alert unprotect(struct tarn_tls *t, struct tarn_bytes *body, uint8_t *type) {
+    struct tarn_span head = tarn_bytes_span(tarn_bytes_first(t->in, RECORD_HEAD));
+    uint8_t nonce[12];
+    size_t n;
+    nonce_of(&t->rx, nonce);
+    if (tarn_aead_open(&t->rx.aead, TARN_SPAN_ARRAY(nonce), head, tarn_bytes_span(*body), *body, &n)
+        != TARN_OK)
+        return TARN_TLS_BAD_RECORD_MAC;
+    t->rx.seq++;
+    while (n > 0 && *tarn_bytes_at(*body, n - 1) == 0)
+        n--;
+    if (n == 0)
+        return TARN_TLS_UNEXPECTED_MESSAGE;
+    *type = *tarn_bytes_at(*body, n - 1);
+    body->len = n - 1;
+    return body->len > RECORD_PLAIN_MAX ? TARN_TLS_RECORD_OVERFLOW : FINE;
+}
+
+static enum tarn_tls_alert take_alert(struct tarn_tls *t, struct tarn_span body) {
+    if (body.len != 2)
+        return TARN_TLS_DECODE_ERROR;
+    uint8_t alert = tarn_span_at(body, 1);
+    if (alert == TARN_TLS_USER_CANCELED)
+        return ++t->warnings > EMPTY_RECORDS_MAX ? TARN_TLS_UNEXPECTED_MESSAGE : FINE;
+    t->peer_closed = t->alert_was_theirs = true;
+    t->alert = (enum tarn_tls_alert)alert;
+    /* During the handshake, or with any other alert, that was all (section 6.2). */
+    if (alert != TARN_TLS_CLOSE_NOTIFY || t->phase != CONNECTED)
+        t->closed = true;
+    return FINE;
+}
+
+static enum tarn_tls_alert take_handshake(struct tarn_tls *t, struct tarn_span body) {
+    if (body.len == 0 || body.len > t->message.len - t->message_len)
+        return body.len ? TARN_TLS_ILLEGAL_PARAMETER : TARN_TLS_UNEXPECTED_MESSAGE;
+    t->message_len += tarn_bytes_copy(tarn_bytes_after(t->message, t->message_len), body);
+    while (t->message_len >= 4 && t->phase != WAIT_SIGNATURE && !t->closed) {
+        struct tarn_span all = tarn_bytes_span(tarn_bytes_first(t->message, t->message_len)), rest;
+        uint32_t head;
+        rest = all;
+        if (!tarn_span_u32be(&rest, &head))
+            return TARN_TLS_INTERNAL_ERROR;
+        size_t whole = 4 + (head & 0xffffff);
+        if (whole > t->message.len)
+            return TARN_TLS_ILLEGAL_PARAMETER;
+        if (whole > all.len)
+            break;
+        enum tarn_tls_alert alert = handshake_message(t, tarn_span_first(all, whole));
+        if (alert != FINE)
+            return alert;
+        tarn_bytes_move(t->message, tarn_span_after(all, whole));
+        t->message_len -= whole;
+    }
+    return FINE;
+}
+
+/* A compatibility record (appendix D.4), which means nothing and may come until the handshake is
+ * done. */
+static enum tarn_tls_alert take_ccs(struct tarn_tls *t, struct tarn_span body) {
+    if (t->phase == CONNECTED || (t->phase == WAIT_CLIENT_HELLO && !t->retried))
+        return TARN_TLS_UNEXPECTED_MESSAGE;
+    if (!tarn_span_equal(body, TARN_SPAN_LIT("\x01")) || t->message_len > 0
+        || ++t->warnings > CCS_MAX)
+        return TARN_TLS_UNEXPECTED_MESSAGE;
+    return FINE;
+}
+
+static enum tarn_tls_alert take_record(struct tarn_tls *t) {
+    uint8_t type = *tarn_bytes_at(t->in, 0);
+    struct tarn_bytes body =
+        tarn_bytes_first(tarn_bytes_after(t->in, RECORD_HEAD), t->in_len - RECORD_HEAD);
+    if (type == CONTENT_CCS)
+        return take_ccs(t, tarn_bytes_span(body));
+    if (t->rx.on) {
+        /* A client that could not agree says so before it has keys. */
+        bool plain_alert = type == CONTENT_ALERT && t->phase != CONNECTED && t->rx.seq == 0;
+        if (type != CONTENT_APP && !plain_alert)
+            return TARN_TLS_UNEXPECTED_MESSAGE;
+        enum tarn_tls_alert alert = plain_alert ? FINE : unprotect(t, &body, &type);
+        if (alert != FINE)
+            return alert;
+    } else if (type == CONTENT_APP) {
+        return TARN_TLS_UNEXPECTED_MESSAGE;
+    }
+    if (type != CONTENT_HANDSHAKE && t->message_len > 0 && type != CONTENT_ALERT)
+        return TARN_TLS_UNEXPECTED_MESSAGE;
+    switch (type) {
+    case CONTENT_HANDSHAKE: return take_handshake(t, tarn_bytes_span(body));
+    case CONTENT_ALERT: return take_alert(t, tarn_bytes_span(body));
+    case CONTENT_APP:
+        if (t->phase != CONNECTED)
+            return TARN_TLS_UNEXPECTED_MESSAGE;
+        t->plain = body;
+        t->empty_records = body.len ? 0 : (uint8_t)(t->empty_records + 1);
+        return t->empty_records > EMPTY_RECORDS_MAX ? TARN_TLS_UNEXPECTED_MESSAGE : FINE;
+    default: return TARN_TLS_UNEXPECTED_MESSAGE;
+    }
+}
+
+void record_input(struct tarn_tls *t) {
+    enum tarn_tls_alert alert = FINE;
+    if (t->in_len == RECORD_HEAD)
+        alert = check_head(t);
+    if (alert == FINE && t->in_len == record_wanted(t)) {
+        alert = take_record(t);
+        t->in_len = 0;
+    }
+    if (alert != FINE)
+        fail(t, alert);
+}
+
+void tarn_tls_flush(struct tarn_tls *t) {
+    size_t n = t->app_len;
+    if (n == 0 || t->closed)
+        return;
+    t->app_len = 0;
+    if (record_put(t, CONTENT_APP, n) != FINE)
+        fail(t, TARN_TLS_INTERNAL_ERROR);
+    else if (t->tx.seq > SEQ_MAX)
+        (void)!tarn_tls_update_keys(t, false);
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: ISC */
+#include "internal.h"
+
+#define EXTENSIONS_MAX 128
+
+/* A ClientHello, taken apart (RFC 8446 section 4.1.2). */
+struct hello {
+    struct tarn_span random, session_id, suites, compressions;
+    struct tarn_span versions, groups, schemes, shares, name, alpn, limit, psk_modes;
+    bool has_versions, has_groups, has_schemes, has_shares, has_name, has_alpn, has_limit, has_psk,
+        has_psk_modes, has_cookie;
+};
+
+static enum tarn_tls_alert note(struct hello *h, uint16_t id, struct tarn_span ext) {
+    struct {
+        uint16_t id;
+        bool *has;
+        struct tarn_span *value;
+    } const known[] = {{EXT_VERSIONS, &h->has_versions, &h->versions},
+                       {EXT_GROUPS, &h->has_groups, &h->groups},
+                       {EXT_SIG_ALGS, &h->has_schemes, &h->schemes},
+                       {EXT_KEY_SHARE, &h->has_shares, &h->shares},
+                       {EXT_SERVER_NAME, &h->has_name, &h->name},
+                       {EXT_ALPN, &h->has_alpn, &h->alpn},
+                       {EXT_RECORD_SIZE_LIMIT, &h->has_limit, &h->limit},
+                       {EXT_PSK_MODES, &h->has_psk_modes, &h->psk_modes}};
+    for (size_t i = 0; i < TARN_COUNT_OF(known); i++)
+        if (TARN_AT(known, i).id == id) {
+            *TARN_AT(known, i).has = true;
+            *TARN_AT(known, i).value = ext;
+        }
+    if (id == EXT_COOKIE) /* none was given out */
+        return TARN_TLS_ILLEGAL_PARAMETER;
+    return FINE;
+}
+
+static enum tarn_tls_alert extensions(struct hello *h, struct tarn_span list) {
+    uint16_t seen[EXTENSIONS_MAX], id;
+    struct tarn_span ext;
+    for (size_t count = 0; list.len > 0; count++) {
+        if (h->has_psk) /* pre_shared_key is the last (section 4.2.11) */
+            return TARN_TLS_ILLEGAL_PARAMETER;
+        if (count == EXTENSIONS_MAX || !tarn_span_u16be(&list, &id) || !vector16(&list, &ext))
+            return TARN_TLS_DECODE_ERROR;
+        for (size_t i = 0; i < count; i++)
+            if (TARN_AT(seen, i) == id)
+                return TARN_TLS_ILLEGAL_PARAMETER;
+        TARN_AT(seen, count) = id;
+        h->has_psk = id == EXT_PRE_SHARED_KEY;
+        enum tarn_tls_alert alert = note(h, id, ext);
+        if (alert != FINE)
+            return alert;
+    }
+    return FINE;
+}
+
+static enum tarn_tls_alert parse(struct hello *h, struct tarn_span body) {
+    struct tarn_span list;
+    uint16_t version;
+    *h = (struct hello){.has_psk = false};
+    if (!tarn_span_u16be(&body, &version) || !tarn_span_take(&body, 32, &h->random)
+        || !vector8(&body, &h->session_id) || h->session_id.len > 32 || !vector16(&body, &h->suites)
+        || h->suites.len == 0 || h->suites.len % 2 || !vector8(&body, &h->compressions)
+        || h->compressions.len == 0)
+        return TARN_TLS_DECODE_ERROR;
+    if (body.len == 0)
+        return TARN_TLS_PROTOCOL_VERSION; /* no extensions: a version of long ago */
+    if (!vector16(&body, &list) || body.len > 0)
+        return TARN_TLS_DECODE_ERROR;
+    enum tarn_tls_alert alert = extensions(h, list);
+    if (alert != FINE)
+        return alert;
+    return version < 0x0303 && !h->has_versions ? TARN_TLS_PROTOCOL_VERSION : FINE;
+}
+
+static enum tarn_tls_alert check_version(const struct hello *h) {
+    struct tarn_span ext = h->versions, list;
+    uint16_t version;
+    if (!h->has_versions)
+        return TARN_TLS_PROTOCOL_VERSION;
+    if (!vector8(&ext, &list) || ext.len > 0 || list.len == 0 || list.len % 2)
+        return TARN_TLS_DECODE_ERROR;
+    bool found = false;
+    while (tarn_span_u16be(&list, &version))
+        found |= version == 0x0304;
+    if (!found)
+        return TARN_TLS_PROTOCOL_VERSION;
+    return tarn_span_equal(h->compressions, TARN_SPAN_LIT("\0")) ? FINE
+                                                                 : TARN_TLS_ILLEGAL_PARAMETER;
+}
+
+static bool list_has(struct tarn_span list, uint16_t wanted) {
+    uint16_t id;
+    while (tarn_span_u16be(&list, &id))
+        if (id == wanted)
+            return true;
+    return false;
+}
+
+static bool choose_suite(struct tarn_tls *t, const struct hello *h) {
+    for (size_t i = 0; i < SUITES; i++)
+        if (suite_is_on(t, i) && list_has(h->suites, suite_at(i)->id)) {
+            t->suite = (uint8_t)i;
+            return true;
+        }
+    return false;
+}
+
+/* Shares stand in the order of the groups, each of which is there once and among the groups; one
+ * whose group is not known is passed over. */
+static enum tarn_tls_alert find_share(struct tarn_span shares, struct tarn_span groups,
+                                      size_t group, struct tarn_span *found) {
+    struct tarn_span share;
+    uint16_t id, other;
+    *found = TARN_SPAN_EMPTY;
+    while (shares.len > 0) {
+        if (!tarn_span_u16be(&shares, &id) || !vector16(&shares, &share) || share.len == 0)
+            return TARN_TLS_DECODE_ERROR;
+        bool listed = false;
+        while (!listed && tarn_span_u16be(&groups, &other))
+            listed = other == id;
+        if (!listed)
+            return TARN_TLS_ILLEGAL_PARAMETER;
+        if (id == group_id(group))
+            *found = share;
+    }
+    return FINE;
+}
+
+/* The first group of ours with a share, else the first that the client has at all. */
+static enum tarn_tls_alert choose_group(struct tarn_tls *t, const struct hello *h,
+                                        struct tarn_span *share) {
+    struct tarn_span ext = h->groups, groups, shares_ext = h->shares, shares;
+    int fallback = -1;
+    if (!vector16(&ext, &groups) || ext.len > 0 || groups.len == 0 || groups.len % 2
+        || !vector16(&shares_ext, &shares) || shares_ext.len > 0)
+        return TARN_TLS_DECODE_ERROR;
+    for (size_t i = 0; i < GROUPS; i++) {
+        if (!group_is_on(t, i) || !list_has(groups, group_id(i)))
+            continue;
+        enum tarn_tls_alert alert = find_share(shares, groups, i, share);
+        if (alert != FINE)
+            return alert;
+        fallback = fallback < 0 ? (int)i : fallback;
+        if (share->len > 0) {
+            fallback = (int)i;
+            break;
+        }
+    }
+    if (fallback < 0)
+        return TARN_TLS_HANDSHAKE_FAILURE;
+    /* After a retry: that group, and nothing but a share of it (section 4.1.2). */
+    if (t->retried && (fallback != t->group || share->len == 0 || share->len + 4 != shares.len))
+        return TARN_TLS_ILLEGAL_PARAMETER;
+    t->group = (uint8_t)fallback;
+    return FINE;
+}
+
+static enum tarn_tls_alert take_name(struct tarn_tls *t, struct tarn_span ext) {
+    struct tarn_span list, name;
+    uint8_t type;
+    if (!vector16(&ext, &list) || ext.len > 0 || !tarn_span_u8(&list, &type)
+        || !vector16(&list, &name) || list.len > 0 || type != 0 || name.len == 0)
+        return TARN_TLS_DECODE_ERROR;
+    if (name.len <= sizeof t->name)
+        t->name_len = (uint8_t)tarn_bytes_copy(TARN_BYTES_ARRAY(t->name), name);
+    return FINE;
+}
+
+static enum tarn_tls_alert take_limit(struct tarn_tls *t, struct tarn_span ext) {
+    uint16_t limit;
+    if (!tarn_span_u16be(&ext, &limit) || ext.len > 0)
+        return TARN_TLS_DECODE_ERROR;
+    if (limit < 64)
+        return TARN_TLS_ILLEGAL_PARAMETER;
+    t->record_max = TARN_MIN((size_t)limit - 1, (size_t)RECORD_PLAIN_MAX);
+    return FINE;
+}
+
+static enum tarn_tls_alert negotiate(struct tarn_tls *t, const struct hello *h,
+                                     struct tarn_span *share) {
+    enum tarn_tls_alert alert = check_version(h);
+    uint8_t before = t->suite;
+    if (alert != FINE)
+        return alert;
+    if (h->has_psk && !h->has_psk_modes)
+        return TARN_TLS_MISSING_EXTENSION;
+    if (!h->has_groups || !h->has_shares || !h->has_schemes)
+        return TARN_TLS_MISSING_EXTENSION;
+    if (!schemes_parse(h->schemes, &t->peer_schemes))
+        return TARN_TLS_DECODE_ERROR;
+    if (h->has_name)
+        alert = take_name(t, h->name);
+    if (alert == FINE && !choose_suite(t, h))
+        alert = TARN_TLS_HANDSHAKE_FAILURE;
+    if (alert == FINE && t->retried && t->suite != before)
+        alert = TARN_TLS_ILLEGAL_PARAMETER;
+    if (alert == FINE)
+        alert = choose_group(t, h, share);
+    if (alert == FINE && h->has_alpn)
+        alert = alpn_choose(t, h->alpn);
+    if (alert == FINE && h->has_limit)
+        alert = take_limit(t, h->limit);
+    if (alert == FINE && !choose_identity(t))
+        alert = TARN_TLS_HANDSHAKE_FAILURE;
+    return alert;
+}
+
+static void put_hello_head(struct tarn_tls *t, struct tarn_writer *w, struct tarn_span random) {
+    tarn_writer_u16be(w, 0x0303);
+    tarn_writer_span_put(w, random);
+    tarn_writer_u8(w, t->session_id_len);
+    tarn_writer_mem(w, t->session_id, t->session_id_len);
+    tarn_writer_u16be(w, suite_at(t->suite)->id);
+    tarn_writer_u8(w, 0);
+}
+
+static void put_version(struct tarn_writer *w) {
+    tarn_writer_u16be(w, EXT_VERSIONS);
+    tarn_writer_u16be(w, 2);
+    tarn_writer_u16be(w, 0x0304);
+}
+
+static enum tarn_tls_alert put_ccs(struct tarn_tls *t) {
+    struct tarn_writer w = tarn_writer_over(record_room(t));
+    if (t->session_id_len == 0 || t->compat_sent)
+        return FINE;
+    t->compat_sent = true;
+    tarn_writer_u8(&w, 1);
+    return tarn_writer_ok(&w) ? record_put(t, CONTENT_CCS, 1) : TARN_TLS_INTERNAL_ERROR;
+}
+
+static enum tarn_tls_alert send_retry(struct tarn_tls *t) {
+    transcript_retry(t);
+    t->retried = true;
+    struct tarn_writer w = message_begin(t, MSG_SERVER_HELLO);
+    put_hello_head(t, &w, TARN_SPAN_ARRAY(hello_retry_random));
+    size_t ext = vector_open(&w);
+    put_version(&w);
+    tarn_writer_u16be(&w, EXT_KEY_SHARE);
+    tarn_writer_u16be(&w, 2);
+    tarn_writer_u16be(&w, group_id(t->group));
+    vector_close(&w, ext);
+    enum tarn_tls_alert alert = message_end(t, &w);
+    return alert == FINE ? put_ccs(t) : alert;
+}
+
+static enum tarn_tls_alert send_hello(struct tarn_tls *t, struct tarn_span share) {
+    uint8_t random[32], shared[64];
+    size_t len;
+    tarn_random_fill(t->config->random, TARN_BYTES_ARRAY(random));
+    struct tarn_writer w = message_begin(t, MSG_SERVER_HELLO);
+    put_hello_head(t, &w, TARN_SPAN_ARRAY(random));
+    size_t ext = vector_open(&w);
+    put_version(&w);
+    tarn_writer_u16be(&w, EXT_KEY_SHARE);
+    size_t key_share = vector_open(&w);
+    tarn_writer_u16be(&w, group_id(t->group));
+    size_t key = vector_open(&w);
+    enum tarn_tls_alert alert = group_answer(t, t->group, share, &w, shared, &len);
+    vector_close(&w, key);
+    vector_close(&w, key_share);
+    vector_close(&w, ext);
+    if (alert == FINE)
+        alert = message_end(t, &w);
+    if (alert == FINE)
+        alert = put_ccs(t);
+    if (alert != FINE)
+        return alert;
+    schedule_start(t);
+    schedule_handshake(t, tarn_span_of(shared, len));
+    tarn_bytes_wipe(TARN_BYTES_ARRAY(shared));
+    keys_set(t, &t->tx, t->server_secret);
+    keys_set(t, &t->rx, t->client_secret);
+    return FINE;
+}
+
+static enum tarn_tls_alert send_encrypted_extensions(struct tarn_tls *t, const struct hello *h) {
+    struct tarn_writer w = message_begin(t, MSG_ENCRYPTED_EXTENSIONS);
+    size_t ext = vector_open(&w);
+    if (t->name_len > 0) {
+        tarn_writer_u16be(&w, EXT_SERVER_NAME);
+        tarn_writer_u16be(&w, 0);
+    }
+    if (t->alpn_len > 0)
+        alpn_put(&w, t);
+    if (h->has_limit) {
+        tarn_writer_u16be(&w, EXT_RECORD_SIZE_LIMIT);
+        tarn_writer_u16be(&w, 2);
+        tarn_writer_u16be(&w, RECORD_PLAIN_MAX + 1);
+    }
+    vector_close(&w, ext);
+    return message_end(t, &w);
+}
+
+static enum tarn_tls_alert send_certificate_request(struct tarn_tls *t) {
+    if (t->config->client_auth == TARN_TLS_NO_CLIENT_AUTH)
+        return FINE;
+    t->asked_for_cert = true;
+    struct tarn_writer w = message_begin(t, MSG_CERTIFICATE_REQUEST);
+    tarn_writer_u8(&w, 0);
+    size_t ext = vector_open(&w);
+    put_schemes(&w);
+    vector_close(&w, ext);
+    return message_end(t, &w);
+}
+
+enum tarn_tls_alert server_hello(struct tarn_tls *t, struct tarn_span message,
+                                 struct tarn_span body) {
+    struct hello h;
+    struct tarn_span share;
+    enum tarn_tls_alert alert = parse(&h, body);
+    if (alert == FINE)
+        alert = negotiate(t, &h, &share);
+    if (alert != FINE)
+        return alert;
+    transcript_add(t, message);
+    transcript_choose(t);
+    tarn_bytes_copy(TARN_BYTES_ARRAY(t->client_random), h.random);
+    t->session_id_len = (uint8_t)tarn_bytes_copy(TARN_BYTES_ARRAY(t->session_id), h.session_id);
+    if (share.len == 0)
+        return send_retry(t);
+    alert = send_hello(t, share);
+    if (alert == FINE)
+        alert = send_encrypted_extensions(t, &h);
+    if (alert == FINE)
+        alert = send_certificate_request(t);
+    if (alert == FINE)
+        alert = send_certificate(t, TARN_SPAN_EMPTY);
+    return alert == FINE ? send_certificate_verify(t) : alert;
+}
+
+enum tarn_tls_alert server_after_signature(struct tarn_tls *t) {
+    enum tarn_tls_alert alert = send_finished(t);
+    if (alert != FINE)
+        return alert;
+    schedule_master(t);
+    keys_set(t, &t->tx, t->server_secret);
+    t->phase = t->asked_for_cert ? WAIT_CERTIFICATE : WAIT_FINISHED;
+    return FINE;
+}

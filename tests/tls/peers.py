@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""TLS with openssl, gnutls and curl as the other side, in both roles: every suite, group and kind of key,
+retries, client certificates, key updates, and what must be refused.
+
+usage: peers.py TLS-PEER TARN-X509
+"""
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+PEER, TOOL = (os.path.abspath(p) for p in sys.argv[1:3])
+SUITES = ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256']
+GNUTLS_SUITES = ['AES-128-GCM', 'AES-256-GCM', 'CHACHA20-POLY1305']
+GROUPS = {'X25519': 1, 'P-256': 2, 'P-384': 3}
+GNUTLS_GROUPS = {'GROUP-X25519': 1, 'GROUP-SECP256R1': 2, 'GROUP-SECP384R1': 3}
+KEYS = ['p256', 'p384', 'p521', 'ed25519', 'rsa2048']
+TEXT = bytes(random.Random(1).choices(b'abcdefghijklmnopqrstuvwxyz', k=100000)) + b'\n'
+running = []
+passed = failed = skipped = 0
+
+
+def tool(out, *args):
+    with open(out, 'w') as f:
+        subprocess.run([TOOL, *args], stdout=f, check=True)
+
+
+def make_keys():
+    now = str(int(time.time()) - 60)
+    tool('ca.key', 'key', 'p256')
+    tool('ca.pem', 'make', '--key', 'ca.key', '--ca', '--subject', 'Test CA', '--time', now)
+    tool('other.key', 'key', 'p256')
+    tool('other.pem', 'make', '--key', 'other.key', '--ca', '--subject', 'Other CA', '--time', now)
+    for k in KEYS:
+        tool(f'{k}.key', 'key', k)
+        tool(f'{k}.csr', 'request', '--key', f'{k}.key', '--subject', 'server', '--names',
+             'localhost,127.0.0.1')
+        tool(f'{k}.pem', 'make', '--csr', f'{k}.csr', '--issuer', 'ca.pem', '--issuer-key', 'ca.key',
+             '--time', now)
+    # For clients: openssl makes it, since tarn-x509 makes servers.
+    subprocess.run(['openssl', 'req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
+                    '-keyout', 'client.key', '-out', 'client.csr', '-subj', '/CN=client'], check=True,
+                   capture_output=True)
+    with open('client.ext', 'w') as f:
+        f.write('basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nextendedKeyUsage=clientAuth\n')
+    subprocess.run(['openssl', 'x509', '-req', '-in', 'client.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key',
+                    '-extfile', 'client.ext', '-out', 'client.pem', '-days', '2'], check=True,
+                   capture_output=True)
+
+
+def start(words, **kw):
+    p = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.PIPE, **kw)
+    running.append(p)
+    return p
+
+
+def stop(p):
+    if p.poll() is None:
+        p.kill()
+    out = p.communicate()
+    running.remove(p)
+    return (out[0] + out[1]).decode(errors='replace')
+
+
+def check(what, ok, *told):
+    global passed, failed
+    passed += bool(ok)
+    failed += not ok
+    if not ok:
+        print(f'FAIL: {what}: ' + ' | '.join(str(t)[-600:] for t in told))
+
+
+def tarn_server(*args, key='p256'):
+    p = start([PEER, 'server', '0', '--cert', f'{key}.pem', '--key', f'{key}.key', *args])
+    line = p.stdout.readline().decode()
+    if not line.startswith('port'):
+        raise RuntimeError(f'{line}{p.stderr.read().decode()}')
+    return p, line.split()[1]
+
+
+def finish(p, timeout=5):
+    try:
+        p.wait(timeout)
+    except subprocess.TimeoutExpired:
+        pass
+    return stop(p)
+
+
+def echo_by(words, text=TEXT, timeout=10):
+    """Sends to a client's standard input and reads until as much came back."""
+    p = start(words)
+    os.set_blocking(p.stdout.fileno(), False)
+    os.set_blocking(p.stdin.fileno(), False)
+    got, sent, end = b'', 0, time.monotonic() + timeout
+    while len(got) < len(text) and time.monotonic() < end and p.poll() is None:
+        try:
+            sent += os.write(p.stdin.fileno(), text[sent:sent + 4096]) if sent < len(text) else 0
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:
+            break
+        data = p.stdout.read()
+        got += data or b''
+        if not data:
+            time.sleep(0.002)
+    p.stdin.close()
+    p.stdin = None
+    return got, finish(p, 3)
+
+
+def openssl_client(port, *args):
+    return ['openssl', 's_client', '-connect', f'127.0.0.1:{port}', '-CAfile', 'ca.pem', '-verify_return_error',
+            '-verify_hostname', 'localhost', '-servername', 'localhost', '-quiet', '-no_ign_eof', *args]
+
+
+def gnutls_client(port, *args, priority='NORMAL:-VERS-ALL:+VERS-TLS1.3'):
+    return ['gnutls-cli', '-p', port, '--x509cafile', 'ca.pem', '--logfile', 'gnutls.log', '--priority', priority,
+            *args, 'localhost']
+
+
+def against_clients():
+    for i, suite in enumerate(SUITES):
+        server, port = tarn_server()
+        got, log = echo_by(openssl_client(port, '-ciphersuites', suite))
+        said = finish(server)
+        check(f'openssl client, {suite}', got == TEXT and f'suite {i}' in said, len(got), log, said)
+    for group, number in GROUPS.items():
+        server, port = tarn_server()
+        got, log = echo_by(openssl_client(port, '-groups', group), b'x\n')
+        said = finish(server)
+        check(f'openssl client, group {group}', got == b'x\n' and f'group {number}' in said, log, said)
+    for key in KEYS:
+        server, port = tarn_server(key=key)
+        got, log = echo_by(openssl_client(port), b'x\n')
+        check(f'openssl client, key {key}', got == b'x\n', log, finish(server))
+    # The server takes P-384 alone, the client sends a share of X25519: a retry.
+    server, port = tarn_server('--groups-off', '7')
+    got, log = echo_by(openssl_client(port, '-groups', 'X25519:P-384'), b'x\n')
+    said = finish(server)
+    check('openssl client, retry', got == b'x\n' and 'group 3' in said, log, said)
+    server, port = tarn_server('--alpn', 'two,one')
+    got, log = echo_by(openssl_client(port, '-alpn', 'one,two'), b'x\n')
+    said = finish(server)
+    check('openssl client, ALPN', got == b'x\n' and 'alpn two' in said, log, said)
+    server, port = tarn_server('--update')
+    got, log = echo_by(openssl_client(port))
+    check('openssl client, the server updates keys', got == TEXT, len(got), log, finish(server))
+    server, port = tarn_server('--elsewhere')
+    got, log = echo_by(openssl_client(port), b'x\n')
+    check('openssl client, the key is elsewhere', got == b'x\n', log, finish(server))
+    server, port = tarn_server('--client-auth', '--ca', 'ca.pem')
+    got, log = echo_by(openssl_client(port, '-cert', 'client.pem', '-key', 'client.key'), b'x\n')
+    check('openssl client with a certificate', got == b'x\n', log, finish(server))
+    server, port = tarn_server('--client-auth', '--ca', 'ca.pem')
+    got, log = echo_by(openssl_client(port), b'x\n')
+    said = finish(server)
+    check('openssl client without the certificate', got == b'' and 'certificate_required' in said, log, said)
+    server, port = tarn_server('--client-auth', '--ca', 'other.pem')
+    got, log = echo_by(openssl_client(port, '-cert', 'client.pem', '-key', 'client.key'), b'x\n')
+    said = finish(server)
+    check('openssl client with a certificate of another CA', got == b'' and 'unknown_ca' in said, log, said)
+    server, port = tarn_server()
+    got, log = echo_by(openssl_client(port, '-tls1_2'), b'x\n')
+    said = finish(server)
+    check('openssl client, TLS 1.2', 'protocol_version' in said and got == b'', log, said)
+    for i, suite in enumerate(GNUTLS_SUITES):
+        server, port = tarn_server()
+        got, log = echo_by(gnutls_client(port, priority=f'NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+{suite}'))
+        said = finish(server)
+        check(f'gnutls client, {suite}', got == TEXT and f'suite {i}' in said, len(got), log, said)
+    for group, number in GNUTLS_GROUPS.items():
+        server, port = tarn_server()
+        got, log = echo_by(gnutls_client(port, priority=f'NORMAL:-VERS-ALL:+VERS-TLS1.3:-GROUP-ALL:+{group}'),
+                           b'x\n')
+        said = finish(server)
+        check(f'gnutls client, {group}', got == b'x\n' and f'group {number}' in said, log, said)
+
+
+def openssl_server(port, *args, key='p256'):
+    p = start(['openssl', 's_server', '-accept', str(port), '-cert', f'{key}.pem', '-key', f'{key}.key', '-rev',
+               '-quiet', *args])
+    wait_for(port)
+    return p
+
+
+def gnutls_server(port, *args, key='p256'):
+    p = start(['gnutls-serv', '-p', str(port), '--echo', '--x509certfile', f'{key}.pem', '--x509keyfile',
+               f'{key}.key', '--quiet', *args])
+    wait_for(port)
+    return p
+
+
+def wait_for(port):
+    """Until somebody listens, without connecting: that would be a session."""
+    wanted = f':{port:04X} '
+    for _ in range(200):
+        for name in ('/proc/net/tcp', '/proc/net/tcp6'):
+            with open(name) as f:
+                if any(wanted in line and ' 0A ' in line for line in f):
+                    return
+        time.sleep(0.02)
+    raise RuntimeError('the server does not listen')
+
+
+def tarn_client(port, *args, text=b'some line\n', ca='ca.pem', name='localhost'):
+    out = subprocess.run([PEER, 'client', str(port), '--ca', ca, '--name', name, *args], input=text,
+                         capture_output=True, timeout=20)
+    return out.stdout, out.stderr.decode(), out.returncode
+
+
+def against_servers(port):
+    back = b'enil emos\n'
+    for i, suite in enumerate(SUITES):
+        server = openssl_server(port, '-ciphersuites', suite)
+        got, said, status = tarn_client(port)
+        check(f'openssl server, {suite}', got == back and f'suite {i}' in said and not status, got, said,
+              stop(server))
+        port += 1
+    for group, number in GROUPS.items():  # all but X25519 by a retry
+        server = openssl_server(port, '-groups', group)
+        got, said, status = tarn_client(port)
+        check(f'openssl server, group {group}', got == back and f'group {number}' in said, got, said,
+              stop(server))
+        port += 1
+    for key in KEYS:
+        server = openssl_server(port, key=key)
+        got, said, status = tarn_client(port, '--grease')
+        check(f'openssl server, key {key}', got == back, got, said, stop(server))
+        port += 1
+    server = openssl_server(port)
+    for what, args, expect in (
+            ('a wrong name', {'name': 'example.com'}, 'bad_certificate, not for this name'),
+            ('another CA', {'ca': 'other.pem'}, 'unknown_ca'), ('an address', {'name': '127.0.0.1'}, None)):
+        got, said, status = tarn_client(port, **args)
+        check(f'openssl server, {what}', (expect in said and got == b'') if expect else got == back, got, said)
+    got, said, status = tarn_client(port, '--update')
+    check('openssl server, the client updates keys', got == back, got, said, stop(server))
+    port += 1
+    server = openssl_server(port, '-Verify', '1', '-CAfile', 'ca.pem', '-verify_return_error')
+    got, said, status = tarn_client(port, '--cert', 'client.pem', '--key', 'client.key')
+    check('openssl server, client certificate', got == back, got, said)
+    got, said, status = tarn_client(port)
+    check('openssl server, no client certificate', got == b'' and 'their certificate_required' in said, got, said,
+          stop(server))
+    port += 1
+    server = openssl_server(port, '-tls1_2')
+    got, said, status = tarn_client(port)
+    check('openssl server, TLS 1.2', got == b'' and 'protocol_version' in said, got, said, stop(server))
+    port += 1
+    for i, suite in enumerate(GNUTLS_SUITES):
+        server = gnutls_server(port, '--priority', f'NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+{suite}')
+        got, said, status = tarn_client(port, text=TEXT[-4000:])
+        check(f'gnutls server, {suite}', got == TEXT[-4000:] and f'suite {i}' in said, len(got), said, stop(server))
+        port += 1
+
+
+def itself():
+    for i in range(3):
+        for group in range(4):
+            server, port = tarn_server('--grease')
+            got, said, status = tarn_client(int(port), '--groups-off', str(15 ^ 1 << group), '--suites-off',
+                                            str(7 ^ 1 << i), text=TEXT)
+            check(f'itself, suite {i}, group {group}', got == TEXT and f'suite {i} group {group}' in said,
+                  len(got), said, finish(server))
+
+
+def keylogged():
+    """tshark reads what was said with the secrets that the engine told."""
+    server, port = tarn_server('--keylog', 'keys.log')
+    got, log = echo_by(openssl_client(port, '-keylogfile', 'theirs.log'), b'x\n')
+    finish(server)
+    with open('keys.log') as ours, open('theirs.log') as theirs:
+        mine = set(ours.read().split('\n'))
+        same = {line for line in theirs.read().split('\n') if line and not line.startswith('#')}
+    check('the secrets are those that openssl has', same and same <= mine, same, mine)
+
+
+def main():
+    missing = [t for t in ('openssl', 'gnutls-cli', 'gnutls-serv') if not shutil.which(t)]
+    if missing:
+        print(f'SKIP: {", ".join(missing)} not installed')
+        return 77
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            make_keys()
+            against_clients()
+            against_servers(20000 + os.getpid() % 20000)
+            itself()
+            keylogged()
+        finally:
+            for p in list(running):
+                stop(p)
+            os.chdir('/')
+    print(f'{passed} passed, {failed} failed, {skipped} skipped')
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
