@@ -151,3 +151,13 @@ struct tarn_kv_fat_config rig_fat(struct rig *r) {
     return (struct tarn_kv_fat_config){
         .alloc = &r->alloc, .blk = &r->blk, .waiter = waiter_of, .user = r, .clock = &r->clock};
 }
+
+struct tarn_kv_tar_rw_config rig_tar(struct rig *r) {
+    return (struct tarn_kv_tar_rw_config){.alloc = &r->alloc,
+                                          .blk = &r->blk,
+                                          .waiter = waiter_of,
+                                          .user = r,
+                                          .clock = &r->clock,
+                                          .values_max = 200,
+                                          .names_bytes = 32 << 10};
+}

@@ -5,6 +5,7 @@
 #define TESTS_KV_RIG_H
 
 #include <tarn/kv_fat.h>
+#include <tarn/kv_tar_rw.h>
 #include <tarn/kv_tree.h>
 
 #define RIG_NOW 1234567890 /* seconds */
@@ -39,5 +40,7 @@ struct tarn_kv_tree *rig_format(struct rig *r, uint64_t log_bytes);
 struct tarn_kv_tree *rig_open(struct rig *r);
 /* The same device for a store on a FAT volume. */
 struct tarn_kv_fat_config rig_fat(struct rig *r);
+/* And for one in a tar archive. */
+struct tarn_kv_tar_rw_config rig_tar(struct rig *r);
 
 #endif

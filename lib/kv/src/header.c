@@ -2,22 +2,6 @@
 /* The ustar header: IEEE Std 1003.1-2017, pax, "ustar Interchange Format". */
 #include "header.h"
 
-#define BLOCK 512u
-
-/* The extensions that precede a member. */
-struct extras {
-    bool path_given, size_given, mtime_given;
-    struct tarn_span path;
-    uint64_t size;
-    int64_t mtime;
-};
-
-struct header {
-    struct tarn_span name, size, mtime, checksum, prefix;
-    uint8_t type;
-    bool posix; /* and not GNU, whose bytes at the prefix mean something else */
-};
-
 static enum tarn_err refuse(struct reader *r, const char *why) {
     r->error->offset = r->offset;
     r->error->why = why;
@@ -25,7 +9,7 @@ static enum tarn_err refuse(struct reader *r, const char *why) {
 }
 
 /* A text field: up to its NUL, or all of it. */
-static struct tarn_span text_of(struct tarn_span field) {
+struct tarn_span tar_text(struct tarn_span field) {
     struct tarn_span text;
     tarn_span_split(&field, 0, &text);
     return text;
@@ -33,7 +17,7 @@ static struct tarn_span text_of(struct tarn_span field) {
 
 /* Octal digits, spaces around them, ended by the field or a NUL; or GNU's base-256 with the top bit
  * of the first byte set. An empty field is 0. */
-static bool number_of(struct tarn_span field, uint64_t *out) {
+bool tar_number(struct tarn_span field, uint64_t *out) {
     uint64_t v = 0;
     uint8_t c;
     if (field.len && tarn_span_at(field, 0) & 0x80) {
@@ -47,7 +31,7 @@ static bool number_of(struct tarn_span field, uint64_t *out) {
         *out = v;
         return true;
     }
-    field = tarn_span_trim(text_of(field), " ");
+    field = tarn_span_trim(tar_text(field), " ");
     while (tarn_span_u8(&field, &c)) {
         if (c < '0' || c > '7' || v >> 60)
             return false;
@@ -57,7 +41,7 @@ static bool number_of(struct tarn_span field, uint64_t *out) {
     return true;
 }
 
-static bool is_zero(struct tarn_span block) {
+bool tar_is_zero(struct tarn_span block) {
     uint8_t any = 0, c;
     while (tarn_span_u8(&block, &c))
         any |= c;
@@ -65,14 +49,14 @@ static bool is_zero(struct tarn_span block) {
 }
 
 /* The sum of all bytes, those of the checksum itself taken as spaces. */
-static uint64_t checksum(struct tarn_span block) {
+uint64_t tar_checksum(struct tarn_span block) {
     uint64_t sum = 0;
     for (size_t i = 0; i < block.len; i++)
         sum += i >= 148 && i < 156 ? ' ' : tarn_span_at(block, i);
     return sum;
 }
 
-static const char *header_parse(struct tarn_span block, struct header *h) {
+const char *tar_header_parse(struct tarn_span block, struct header *h) {
     struct tarn_span rest = block, magic, skipped;
     uint64_t stored;
     bool whole = tarn_span_take(&rest, 100, &h->name) && tarn_span_skip(&rest, 24)
@@ -81,7 +65,7 @@ static const char *header_parse(struct tarn_span block, struct header *h) {
                  && tarn_span_take(&rest, 100, &skipped) && tarn_span_take(&rest, 8, &magic)
                  && tarn_span_skip(&rest, 80) && tarn_span_take(&rest, 155, &h->prefix);
     TARN_ASSERT(whole);
-    if (!number_of(h->checksum, &stored) || stored != checksum(block))
+    if (!tar_number(h->checksum, &stored) || stored != tar_checksum(block))
         return "the header's checksum does not match";
     h->posix = tarn_span_equal(magic, TARN_SPAN_LIT("ustar\00000"));
     if (!h->posix && !tarn_span_equal(magic, TARN_SPAN_LIT("ustar  \0")))
@@ -91,12 +75,12 @@ static const char *header_parse(struct tarn_span block, struct header *h) {
 
 /* The `bytes` behind the header at r->offset, padding included: moves to the next header. */
 static enum tarn_err data_take(struct reader *r, uint64_t bytes, struct tarn_span *data) {
-    struct tarn_span rest = tarn_span_after(r->archive, r->offset + BLOCK);
-    uint64_t padding = (BLOCK - bytes % BLOCK) % BLOCK;
+    struct tarn_span rest = tarn_span_after(r->archive, r->offset + TAR_BLOCK);
+    uint64_t padding = (TAR_BLOCK - bytes % TAR_BLOCK) % TAR_BLOCK;
     if (bytes > rest.len || padding > rest.len - bytes)
         return refuse(r, "the archive ends inside a member");
     *data = tarn_span_first(rest, (size_t)bytes);
-    r->offset += BLOCK + (size_t)(bytes + padding);
+    r->offset += TAR_BLOCK + (size_t)(bytes + padding);
     return TARN_OK;
 }
 
@@ -132,7 +116,7 @@ static bool record_take(struct tarn_span *data, struct tarn_span *key, struct ta
     return true;
 }
 
-static const char *pax_apply(struct tarn_span data, struct extras *x) {
+const char *tar_pax_apply(struct tarn_span data, struct extras *x) {
     struct tarn_span key, value;
     while (data.len) {
         if (!record_take(&data, &key, &value))
@@ -159,7 +143,7 @@ static const char *pax_apply(struct tarn_span data, struct extras *x) {
  * make no sense. */
 static const char *pax_apply_global(struct reader *r, struct tarn_span data) {
     struct extras x = {.mtime_given = r->global_mtime_given, .mtime = r->global_mtime};
-    const char *why = pax_apply(data, &x);
+    const char *why = tar_pax_apply(data, &x);
     if (!why && (x.path_given || x.size_given))
         return "a global pax header has a path or a size";
     r->global_mtime_given = x.mtime_given;
@@ -178,17 +162,17 @@ static enum tarn_err extra_take(struct reader *r, const struct header *h, struct
     *is_extra = h->type == 'x' || h->type == 'g' || h->type == 'L' || h->type == 'K';
     if (!*is_extra)
         return TARN_OK;
-    if (!number_of(h->size, &size))
+    if (!tar_number(h->size, &size))
         return refuse(r, "the size is not a number");
     err = data_take(r, size, &data);
     if (err)
         return err;
     if (h->type == 'x') {
-        why = pax_apply(data, x);
+        why = tar_pax_apply(data, x);
     } else if (h->type == 'g') {
         why = pax_apply_global(r, data);
     } else if (h->type == 'L') {
-        x->path = text_of(data);
+        x->path = tar_text(data);
         x->path_given = true;
     }
     if (why) {
@@ -212,15 +196,15 @@ static enum tarn_err member_fill(struct reader *r, const struct header *h, const
         return refuse(r, "devices and pipes are not supported");
     else
         return refuse(r, "the type of a member is not known");
-    if (!number_of(h->size, &size))
+    if (!tar_number(h->size, &size))
         return refuse(r, "the size is not a number");
-    if (!number_of(h->mtime, &mtime) || mtime > INT64_MAX)
+    if (!tar_number(h->mtime, &mtime) || mtime > INT64_MAX)
         return refuse(r, "the mtime is not a number");
     out->mtime = x->mtime_given          ? x->mtime
                  : r->global_mtime_given ? r->global_mtime
                                          : (int64_t)mtime;
-    out->name = x->path_given ? x->path : text_of(h->name);
-    out->prefix = x->path_given || !h->posix ? TARN_SPAN_EMPTY : text_of(h->prefix);
+    out->name = x->path_given ? x->path : tar_text(h->name);
+    out->prefix = x->path_given || !h->posix ? TARN_SPAN_EMPTY : tar_text(h->prefix);
     if (x->size_given)
         size = x->size;
     out->header = r->offset;
@@ -236,17 +220,18 @@ enum tarn_err reader_next(struct reader *r, struct member *out) {
         const char *why;
         enum tarn_err err;
         bool is_extra;
-        if (!tarn_span_sub(r->archive, r->offset, BLOCK, &block))
+        if (!tarn_span_sub(r->archive, r->offset, TAR_BLOCK, &block))
             return refuse(r, "the archive has no end mark");
-        if (is_zero(block)) {
+        if (tar_is_zero(block)) {
             if (pending)
                 return refuse(r, "an extended header has no member behind it");
-            if (!tarn_span_sub(r->archive, r->offset + BLOCK, BLOCK, &after) || !is_zero(after))
+            if (!tarn_span_sub(r->archive, r->offset + TAR_BLOCK, TAR_BLOCK, &after)
+                || !tar_is_zero(after))
                 return refuse(r, "the end mark is one block of zeroes, not two");
             *out = (struct member){.kind = MEMBER_END};
             return TARN_OK;
         }
-        why = header_parse(block, &h);
+        why = tar_header_parse(block, &h);
         if (why)
             return refuse(r, why);
         err = extra_take(r, &h, &x, &is_extra);

@@ -29,7 +29,7 @@ static void sift_down(struct index *x, uint32_t root, uint32_t count) {
 }
 
 /* Heapsort: no memory, and no order of names makes it slow. Archives made in order are the rule. */
-void index_sort(struct index *x) {
+void index_sort(struct index *x, struct index_dropped *dropped) {
     uint32_t kept = 0;
     for (uint32_t i = x->count / 2; i-- > 0;)
         sift_down(x, i, x->count);
@@ -38,6 +38,8 @@ void index_sort(struct index *x) {
         sift_down(x, 0, n - 1);
     }
     for (uint32_t i = 0; i < x->count; i++) {
+        if (dropped && kept && tarn_span_equal(index_at(x, kept - 1)->path, index_at(x, i)->path))
+            dropped->tell(dropped, index_at(x, kept - 1));
         if (kept && tarn_span_equal(index_at(x, kept - 1)->path, index_at(x, i)->path))
             kept--;
         *index_at(x, kept++) = *index_at(x, i);

@@ -43,9 +43,8 @@ static bool path_write(struct tarn_writer *w, struct tarn_span part) {
     return true;
 }
 
-/* TARN_OK: *path is canonical. It may use the front of `room` (counted in *used). */
-static enum tarn_err path_of(const struct member *m, struct tarn_bytes room, size_t *used,
-                             struct tarn_span *path) {
+enum tarn_err tar_path_of(const struct member *m, struct tarn_bytes room, size_t *used,
+                          struct tarn_span *path) {
     struct tarn_writer w = tarn_writer_over(room);
     *used = 0;
     if (m->prefix.len == 0) {
@@ -81,7 +80,7 @@ static enum tarn_err measure(struct tarn_span archive, struct tarn_kv_tar_error 
         enum tarn_err err = reader_next(&r, &m);
         if (err || m.kind == MEMBER_END)
             return err;
-        err = path_of(&m, tarn_bytes_of(NULL, 0), &used, &path);
+        err = tar_path_of(&m, tarn_bytes_of(NULL, 0), &used, &path);
         if (err == TARN_INVALID)
             return refuse(error, at, "a path has a '..' segment or a NUL");
         if (m.kind == MEMBER_DIRECTORY)
@@ -105,7 +104,7 @@ static void fill(struct tarn_kv_tar *tar, struct tarn_span archive,
         size_t used;
         if (m.kind == MEMBER_DIRECTORY)
             continue;
-        enum tarn_err err = path_of(&m, room, &used, &path);
+        enum tarn_err err = tar_path_of(&m, room, &used, &path);
         TARN_ASSERT(!err);
         tar->names_used += used;
         *index_at(&tar->index, tar->index.count) = (struct entry){
@@ -144,7 +143,7 @@ enum tarn_err tarn_kv_tar_new(const struct tarn_kv_tar_config *config,
         return TARN_LIMIT;
     }
     fill(tar, config->archive, error);
-    index_sort(&tar->index);
+    index_sort(&tar->index, NULL);
     conflict = index_conflict(&tar->index);
     if (conflict) {
         size_t header = conflict->header;
