@@ -9,8 +9,8 @@
 TARN_NET(inside);
 TARN_NET(outside);
 TARN_KEY_STR(inside_ipv4, "192.168.77.1/24", "the box's address and prefix on the inside");
-TARN_KEY_PREFIX(outside_ipv4, "the box's address and prefix on the outside");
-TARN_KEY_ADDR(outside_gateway, "the router on the outside");
+TARN_KEY_STR(outside_ipv4, NULL, "the box's address and prefix on the outside, or \"dhcp\"");
+TARN_KEY_ADDR(outside_gateway, "the router on the outside; it comes by DHCP too");
 TARN_KEY_PREFIX(inside_ipv6, "the box's IPv6 address and prefix on the inside");
 TARN_KEY_PREFIX(outside_ipv6, "the box's IPv6 address and prefix on the outside");
 TARN_KEY_ADDR(outside_gateway6, "the IPv6 router on the outside");
@@ -137,12 +137,17 @@ static bool open_forwards(const struct forwards *f) {
 /* What is wrong with the addresses, or NULL. */
 static const char *read_addresses(struct tarn_env *env, struct router_config *config) {
     struct router_network *in = &config->side[ROUTER_INSIDE], *out = &config->side[ROUTER_OUTSIDE];
+    struct tarn_span given = tarn_key_str(env, &outside_ipv4);
+    config->outside_dhcp = tarn_span_equal(given, TARN_SPAN_LIT("dhcp"));
     if (!tarn_ip_prefix_parse(tarn_key_str(env, &inside_ipv4), &in->ipv4)
-        || !tarn_key_prefix(env, &outside_ipv4, &out->ipv4) || !tarn_ip_addr_is_v4(&in->ipv4.addr)
-        || !tarn_ip_addr_is_v4(&out->ipv4.addr))
-        return "--outside-ipv4=A.B.C.D/N is wanted (and --inside-ipv4 like it)";
-    if (tarn_key_addr(env, &outside_gateway, &config->gateway)
-        && !tarn_ip_prefix_contains(&out->ipv4, &config->gateway))
+        || !tarn_ip_addr_is_v4(&in->ipv4.addr)
+        || (!config->outside_dhcp
+            && (!tarn_ip_prefix_parse(given, &out->ipv4) || !tarn_ip_addr_is_v4(&out->ipv4.addr))))
+        return "--outside-ipv4=A.B.C.D/N or dhcp is wanted (and --inside-ipv4=A.B.C.D/N)";
+    bool via = tarn_key_addr(env, &outside_gateway, &config->gateway);
+    if (via && config->outside_dhcp)
+        return "the router outside comes by DHCP too: give no --outside-gateway";
+    if (via && !tarn_ip_prefix_contains(&out->ipv4, &config->gateway))
         return "--outside-gateway is not in the network of --outside-ipv4";
     bool in6 = tarn_key_prefix(env, &inside_ipv6, &in->ipv6);
     bool out6 = tarn_key_prefix(env, &outside_ipv6, &out->ipv6);
@@ -162,7 +167,10 @@ static void announce(struct tarn_env *env, const struct router_config *config) {
     tarn_writer_str(&w, "natbox: inside ");
     tarn_writer_ip_addr(&w, &config->side[ROUTER_INSIDE].ipv4.addr);
     tarn_writer_str(&w, ", outside ");
-    tarn_writer_ip_addr(&w, &config->side[ROUTER_OUTSIDE].ipv4.addr);
+    if (config->outside_dhcp)
+        tarn_writer_str(&w, "by DHCP");
+    else
+        tarn_writer_ip_addr(&w, &config->side[ROUTER_OUTSIDE].ipv4.addr);
     tarn_writer_str(&w, "\n");
     tarn_put(env, tarn_writer_span(&w));
 }

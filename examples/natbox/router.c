@@ -50,7 +50,8 @@ static enum tarn_err make_side(struct router *r, enum router_side side,
         return err;
     if ((err = tarn_ip_add_link(r->ip, tarn_ethernet_link(TARN_AT(r->ethernet, side)), &iface)))
         return err;
-    if ((err = tarn_ip_addr_add(r->ip, iface, &net->ipv4, false, now)))
+    if (!tarn_ip_addr_is_any(&net->ipv4.addr)
+        && (err = tarn_ip_addr_add(r->ip, iface, &net->ipv4, false, now)))
         return err;
     return tarn_ip_addr_is_any(&net->ipv6.addr)
                ? TARN_OK
@@ -84,6 +85,18 @@ static enum tarn_err make_box(struct router *r, const struct router_config *conf
     return tarn_filter_new(&filter, &r->filter);
 }
 
+static enum tarn_err ask_for_outside(struct router *r, const struct router_config *config,
+                                     tarn_time now) {
+    struct tarn_stack_dhcp_config dhcp = {.alloc = config->alloc,
+                                          .random = config->random,
+                                          .ip = r->ip,
+                                          .udp = r->udp,
+                                          .iface = ROUTER_OUTSIDE};
+    (void)tarn_bytes_copy(TARN_BYTES_ARRAY(dhcp.mac),
+                          TARN_SPAN_ARRAY(TARN_AT(config->side, ROUTER_OUTSIDE).netif->mac));
+    return config->outside_dhcp ? tarn_stack_dhcp_new(&dhcp, now, &r->dhcp) : TARN_OK;
+}
+
 enum tarn_err router_init(struct router *r, const struct router_config *config, tarn_time now) {
     *r = (struct router){.forwarder = {&forwarder_ops},
                          .outside = TARN_AT(config->side, ROUTER_OUTSIDE).ipv4.addr};
@@ -97,6 +110,8 @@ enum tarn_err router_init(struct router *r, const struct router_config *config, 
     if (!err)
         err = add_route(r, TARN_IP_ADDR_NONE, &config->gateway6);
     if (!err)
+        err = ask_for_outside(r, config, now);
+    if (!err)
         tarn_ip_forward_by(r->ip, &r->forwarder);
     return err;
 }
@@ -104,11 +119,24 @@ enum tarn_err router_init(struct router *r, const struct router_config *config, 
 /* -- running it ---------------------------------------------------------------------------------
  */
 
+/* Flows over an address that is gone end with it. */
+static void follow_lease(struct router *r, tarn_time now) {
+    tarn_stack_dhcp_poll(r->dhcp, now);
+    const struct tarn_dhcp_lease *lease = tarn_stack_dhcp_lease(r->dhcp);
+    struct tarn_ip_addr outside = lease ? lease->addr.addr : TARN_IP_ADDR_NONE;
+    if (tarn_ip_addr_equal(&outside, &r->outside))
+        return;
+    r->outside = outside;
+    tarn_filter_set_outside(r->filter, &outside);
+}
+
 void router_input(struct router *r, tarn_time now) {
     r->more = false;
     for (unsigned side = 0; side < ROUTER_SIDES; side++)
         r->more |=
             tarn_ethernet_poll(TARN_AT(r->ethernet, side), FRAMES_A_POLL, now) >= FRAMES_A_POLL;
+    if (r->dhcp)
+        follow_lease(r, now);
 }
 
 void router_flush(struct router *r, tarn_time now) {
@@ -126,6 +154,8 @@ void router_flush(struct router *r, tarn_time now) {
 tarn_time router_deadline(const struct router *r) {
     tarn_time at = TARN_MIN(tarn_udp_deadline(r->udp), tarn_ip_deadline(r->ip));
     at = TARN_MIN(at, tarn_filter_deadline(r->filter));
+    if (r->dhcp)
+        at = TARN_MIN(at, tarn_stack_dhcp_deadline(r->dhcp));
     for (unsigned side = 0; side < ROUTER_SIDES; side++) {
         if (r->more || tarn_offload_is_waiting(TARN_AT(r->edge, side)))
             return 0;

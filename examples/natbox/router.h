@@ -9,20 +9,22 @@
 #include <tarn/filter.h>
 #include <tarn/ip.h>
 #include <tarn/offload.h>
+#include <tarn/stack_dhcp.h>
 #include <tarn/udp.h>
 
 enum router_side { ROUTER_INSIDE, ROUTER_OUTSIDE, ROUTER_SIDES }; /* and the numbers in its IP */
 
 struct router_network {
     struct tarn_netif *netif;
-    struct tarn_ip_prefix ipv4, ipv6; /* the box's addresses there; ipv6 any: none */
+    struct tarn_ip_prefix ipv4, ipv6; /* the box's addresses there; any: none */
 };
 
 struct router {
     struct tarn_offload *edge[ROUTER_SIDES];
     struct tarn_ethernet *ethernet[ROUTER_SIDES];
     struct tarn_ip_forwarder forwarder;
-    struct tarn_ip_addr outside; /* what the inside is translated to */
+    struct tarn_ip_addr outside;  /* what the inside is translated to; any: no lease yet */
+    struct tarn_stack_dhcp *dhcp; /* NULL: the outside address is given */
     struct tarn_filter *filter;
     struct tarn_ip *ip;
     struct tarn_udp *udp;
@@ -35,6 +37,7 @@ struct router_config {
     struct tarn_tasks *tasks;
     struct tarn_pkt_pool *pkts;
     struct router_network side[ROUTER_SIDES];
+    bool outside_dhcp; /* IPv4's address and gateway outside come by DHCP */
     /* On the outside; any: only its own network is reached. */
     struct tarn_ip_addr gateway, gateway6;
     struct tarn_filter_rule *rules;

@@ -88,8 +88,33 @@ def small_outside(l, natbox, inside, outside):
     print("capture:", l.check_capture("small"))
 
 
+def outside_by_dhcp(l, natbox):
+    """The outside address and the router there are dnsmasq's to give; until then nothing passes."""
+    inside, outside = l.space("in2"), l.space("out2")
+    fds = l.tap(inside, "in0"), l.tap(outside, "out0")
+    l.run(outside, "ip", "addr", "add", "203.0.113.1/24", "dev", "out0")
+    l.run(outside, "ip", "addr", "add", "198.51.100.9/32", "dev", "lo")  # by the router only
+    l.run(inside, "ip", "addr", "add", "192.168.77.10/24", "dev", "in0")
+    l.run(inside, "ip", "route", "add", "default", "via", "192.168.77.1")
+    box = l.spawn(None, natbox, f"--net:inside=@{fds[0]}", f"--net:outside=@{fds[1]}", f"--pcap={l.path('leased')}",
+                  "--outside-ipv4=dhcp", fds=fds, log="box3")
+    l.wait_for("outside by DHCP", "box3", box)
+    assert l.run(inside, "ping", "-c", "1", "-W", "1", "203.0.113.1", check=False).returncode != 0
+    server = l.spawn(outside, "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0", "--interface=out0",
+                     "--bind-interfaces", "--log-dhcp", "--user=root", "--dhcp-range=203.0.113.50,203.0.113.60,2m",
+                     "--dhcp-option=option:router,203.0.113.1", "--no-ping", "--no-hosts", "--no-resolv",
+                     f"--dhcp-leasefile={l.path('leases')}", f"--pid-file={l.path('pid')}", log="dnsmasq")
+    l.wait_for("DHCPACK", "dnsmasq", server)
+    l.run(inside, "ping", "-c", "2", "-W", "5", "198.51.100.9")
+    got = l.run(outside, "cat", l.path("leases")).stdout.split()[2]
+    print("DHCP outside: what is inside speaks from", got, "once it is leased")
+    box.terminate()
+    box.wait(5)
+    print("capture:", l.check_capture("leased"))
+
+
 def main(natbox):
-    lab.want("ip", "curl", "udhcpc", "ping", "traceroute")
+    lab.want("ip", "curl", "udhcpc", "ping", "traceroute", "dnsmasq")
     if not os.path.exists(natbox):
         lab.skip("natbox is not built")
     with lab.Lab("natbox") as l:
@@ -159,6 +184,7 @@ def main(natbox):
         box.wait(5)
         print("capture:", l.check_capture("frames"))
         small_outside(l, natbox, inside, outside)
+        outside_by_dhcp(l, natbox)
 
 
 main(sys.argv[1])

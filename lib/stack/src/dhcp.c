@@ -1,128 +1,144 @@
 /* SPDX-License-Identifier: ISC */
 /* Between the DHCP client and the layers: what it sends goes out of a UDP endpoint, what it is
  * granted becomes an address and routes. */
-#include "internal.h"
+#include <tarn/stack_dhcp.h>
 
-static enum tarn_err open_endpoint(struct tarn_stack *stack, struct stack_dhcp *d) {
+struct tarn_stack_dhcp {
+    struct tarn_ip *ip;
+    struct tarn_udp *udp;
+    unsigned iface;
+    struct tarn_dhcp_client *client;
+    struct tarn_datagram *endpoint;
+    struct tarn_ip_watch watch;
+    bool addr_changed; /* the watch has said so */
+    bool bound;        /* the lease is in use */
+    struct tarn_ip_prefix addr;
+    struct tarn_ip_route_entry routes[TARN_DHCP_ROUTES_MAX + 1];
+    uint32_t route_count;
+};
+
+static enum tarn_err open_endpoint(struct tarn_stack_dhcp *d) {
     struct tarn_datagram_config config = {
         .local = {TARN_IP_ADDR_V4(0, 0, 0, 0), TARN_DHCP_CLIENT_PORT},
-        .iface = 1,
+        .iface = (uint8_t)(1 + d->iface),
         .broadcast = true};
     struct tarn_handle handle;
-    enum tarn_err err = tarn_udp_open(stack->udp, &config, &handle);
+    enum tarn_err err = tarn_udp_open(d->udp, &config, &handle);
     if (!err)
-        d->endpoint = tarn_udp_datagram(stack->udp, handle);
+        d->endpoint = tarn_udp_datagram(d->udp, handle);
     return err;
 }
 
 static void on_watch(struct tarn_task *task) {
-    struct stack_dhcp *d = TARN_CONTAINER_OF(task, struct stack_dhcp, watch.task);
+    struct tarn_stack_dhcp *d = TARN_CONTAINER_OF(task, struct tarn_stack_dhcp, watch.task);
     d->addr_changed = true; /* looked at with the next poll, which has the time */
 }
 
-enum tarn_err stack_dhcp_new(struct tarn_stack *stack, const struct tarn_stack_config *config,
-                             tarn_time now) {
-    struct stack_dhcp *d = TARN_NEW(config->alloc, struct stack_dhcp);
+enum tarn_err tarn_stack_dhcp_new(const struct tarn_stack_dhcp_config *config, tarn_time now,
+                                  struct tarn_stack_dhcp **out) {
+    struct tarn_stack_dhcp *d = TARN_NEW(config->alloc, struct tarn_stack_dhcp);
     struct tarn_dhcp_client_config client = {.alloc = config->alloc,
                                              .random = config->random,
                                              .host_name = config->host_name,
-                                             .probe = config->ipv4_probe};
+                                             .probe = config->probe};
     if (!d)
         return TARN_LIMIT;
-    tarn_bytes_copy(TARN_BYTES_ARRAY(client.mac), TARN_SPAN_ARRAY(config->netif->mac));
+    d->ip = config->ip;
+    d->udp = config->udp;
+    d->iface = config->iface;
+    tarn_bytes_copy(TARN_BYTES_ARRAY(client.mac), TARN_SPAN_ARRAY(config->mac));
     enum tarn_err err = tarn_dhcp_client_new(&client, &d->client);
     if (!err)
-        err = open_endpoint(stack, d);
+        err = open_endpoint(d);
     if (err)
         return err;
     d->watch.task.run = on_watch;
-    tarn_ip_watch_add(stack->ip, &d->watch);
-    stack->dhcp = d;
+    tarn_ip_watch_add(d->ip, &d->watch);
     tarn_dhcp_client_start(d->client, now);
+    *out = d;
     return TARN_OK;
 }
 
-static void remove_routes(struct tarn_stack *stack, struct stack_dhcp *d) {
+static void remove_routes(struct tarn_stack_dhcp *d) {
     while (d->route_count) {
         d->route_count--;
-        (void)!tarn_ip_route_remove(stack->ip, &TARN_AT(d->routes, d->route_count));
+        (void)!tarn_ip_route_remove(d->ip, &TARN_AT(d->routes, d->route_count));
     }
 }
 
-static void add_route(struct tarn_stack *stack, struct stack_dhcp *d,
-                      const struct tarn_ip_prefix *prefix, const struct tarn_ip_addr *gateway) {
-    struct tarn_ip_route_entry entry = {.prefix = *prefix, .gateway = *gateway};
-    if (tarn_ip_route_add(stack->ip, &entry)) /* the table is full: the network is still there */
+static void add_route(struct tarn_stack_dhcp *d, const struct tarn_ip_prefix *prefix,
+                      const struct tarn_ip_addr *gateway) {
+    struct tarn_ip_route_entry entry = {
+        .prefix = *prefix, .gateway = *gateway, .iface = (uint8_t)d->iface};
+    if (tarn_ip_route_add(d->ip, &entry)) /* the table is full: the network is still there */
         return;
     TARN_AT(d->routes, d->route_count) = entry;
     d->route_count++;
 }
 
-static void set_routes(struct tarn_stack *stack, struct stack_dhcp *d,
-                       const struct tarn_dhcp_lease *lease) {
+static void set_routes(struct tarn_stack_dhcp *d, const struct tarn_dhcp_lease *lease) {
     const struct tarn_ip_prefix everywhere = {TARN_IP_ADDR_V4(0, 0, 0, 0), 0};
-    remove_routes(stack, d);
+    remove_routes(d);
     for (uint32_t i = 0; i < lease->route_count; i++)
-        add_route(stack, d, &TARN_AT(lease->routes, i).dst, &TARN_AT(lease->routes, i).gateway);
+        add_route(d, &TARN_AT(lease->routes, i).dst, &TARN_AT(lease->routes, i).gateway);
     if (!tarn_ip_addr_is_any(&lease->gateway))
-        add_route(stack, d, &everywhere, &lease->gateway);
+        add_route(d, &everywhere, &lease->gateway);
 }
 
-static void remove_addr(struct tarn_stack *stack, struct stack_dhcp *d, tarn_time now) {
-    remove_routes(stack, d);
+static void remove_addr(struct tarn_stack_dhcp *d, tarn_time now) {
+    remove_routes(d);
     if (!tarn_ip_addr_is_any(&d->addr.addr))
-        tarn_ip_addr_remove(stack->ip, 0, &d->addr.addr, now);
+        tarn_ip_addr_remove(d->ip, d->iface, &d->addr.addr, now);
     d->addr.addr = TARN_IP_ADDR_NONE;
     d->bound = false;
 }
 
-static bool add_addr(struct tarn_stack *stack, struct stack_dhcp *d,
-                     const struct tarn_dhcp_lease *lease, bool probe, tarn_time now) {
+static bool add_addr(struct tarn_stack_dhcp *d, const struct tarn_dhcp_lease *lease, bool probe,
+                     tarn_time now) {
     if (tarn_ip_addr_equal(&d->addr.addr, &lease->addr.addr))
         return true; /* the one that was probed */
-    remove_addr(stack, d, now);
-    if (tarn_ip_addr_add(stack->ip, 0, &lease->addr, probe, now))
+    remove_addr(d, now);
+    if (tarn_ip_addr_add(d->ip, d->iface, &lease->addr, probe, now))
         return false;
     d->addr = lease->addr;
     return true;
 }
 
-static void act(struct tarn_stack *stack, struct stack_dhcp *d, enum tarn_dhcp_client_event event,
-                tarn_time now) {
+static void act(struct tarn_stack_dhcp *d, enum tarn_dhcp_client_event event, tarn_time now) {
     const struct tarn_dhcp_lease *lease = tarn_dhcp_client_lease(d->client);
     switch (event) {
     case TARN_DHCP_CLIENT_PROBE:
-        if (lease && !add_addr(stack, d, lease, true, now))
+        if (lease && !add_addr(d, lease, true, now))
             tarn_dhcp_client_conflict(d->client, now);
         break;
     case TARN_DHCP_CLIENT_BOUND:
     case TARN_DHCP_CLIENT_RENEWED:
-        if (!lease || !add_addr(stack, d, lease, false, now))
+        if (!lease || !add_addr(d, lease, false, now))
             break;
-        set_routes(stack, d, lease);
+        set_routes(d, lease);
         d->bound = true;
         break;
-    case TARN_DHCP_CLIENT_LOST: remove_addr(stack, d, now); break;
+    case TARN_DHCP_CLIENT_LOST: remove_addr(d, now); break;
     case TARN_DHCP_CLIENT_NONE: break;
     }
 }
 
 /* What came of a probe, or of the defence of an address in use (RFC 5227). */
-static void check_addr(struct tarn_stack *stack, struct stack_dhcp *d, tarn_time now) {
+static void check_addr(struct tarn_stack_dhcp *d, tarn_time now) {
     d->addr_changed = false;
     if (tarn_ip_addr_is_any(&d->addr.addr))
         return;
-    switch (tarn_ip_addr_state(stack->ip, 0, &d->addr.addr)) {
+    switch (tarn_ip_addr_state(d->ip, d->iface, &d->addr.addr)) {
     case TARN_IP_ADDR_READY: tarn_dhcp_client_confirm(d->client, now); break;
     case TARN_IP_ADDR_DUPLICATE:
         tarn_dhcp_client_conflict(d->client, now);
-        remove_addr(stack, d, now);
+        remove_addr(d, now);
         break;
     default: break;
     }
 }
 
-static void receive(struct stack_dhcp *d, tarn_time now) {
+static void receive(struct tarn_stack_dhcp *d, tarn_time now) {
     struct tarn_datagram_info info;
     struct tarn_bytes data;
     while (tarn_datagram_peek(d->endpoint, &data, &info) == TARN_OK) {
@@ -132,7 +148,7 @@ static void receive(struct stack_dhcp *d, tarn_time now) {
     }
 }
 
-static void transmit(struct stack_dhcp *d, tarn_time now) {
+static void transmit(struct tarn_stack_dhcp *d, tarn_time now) {
     uint8_t buf[TARN_DHCP_MESSAGE_BYTES_MAX];
     struct tarn_writer w = TARN_WRITER_ARRAY(buf);
     struct tarn_dhcp_path path;
@@ -143,23 +159,22 @@ static void transmit(struct stack_dhcp *d, tarn_time now) {
     (void)!tarn_datagram_send(d->endpoint, &info, tarn_writer_span(&w));
 }
 
-void stack_dhcp_poll(struct tarn_stack *stack, tarn_time now) {
-    struct stack_dhcp *d = stack->dhcp;
+void tarn_stack_dhcp_poll(struct tarn_stack_dhcp *d, tarn_time now) {
     enum tarn_dhcp_client_event event;
     receive(d, now);
     if (d->addr_changed)
-        check_addr(stack, d, now);
+        check_addr(d, now);
     tarn_dhcp_client_tick(d->client, now);
     transmit(d, now); /* first: a RELEASE or DECLINE is about what is removed below */
     while ((event = tarn_dhcp_client_event(d->client)) != TARN_DHCP_CLIENT_NONE)
-        act(stack, d, event, now);
+        act(d, event, now);
     transmit(d, now);
 }
 
-tarn_time stack_dhcp_deadline(const struct tarn_stack *stack) {
-    return stack->dhcp->addr_changed ? 0 : tarn_dhcp_client_deadline(stack->dhcp->client);
+tarn_time tarn_stack_dhcp_deadline(const struct tarn_stack_dhcp *d) {
+    return d->addr_changed ? 0 : tarn_dhcp_client_deadline(d->client);
 }
 
-const struct tarn_dhcp_lease *tarn_stack_lease(const struct tarn_stack *stack) {
-    return stack->dhcp && stack->dhcp->bound ? tarn_dhcp_client_lease(stack->dhcp->client) : NULL;
+const struct tarn_dhcp_lease *tarn_stack_dhcp_lease(const struct tarn_stack_dhcp *d) {
+    return d->bound ? tarn_dhcp_client_lease(d->client) : NULL;
 }

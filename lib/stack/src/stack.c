@@ -105,6 +105,18 @@ static enum tarn_err add_address(struct tarn_stack *stack, const struct tarn_ip_
     return tarn_ip_route_add(stack->ip, &route);
 }
 
+static enum tarn_err start_dhcp(struct tarn_stack *stack, const struct tarn_stack_config *config,
+                                tarn_time now) {
+    struct tarn_stack_dhcp_config dhcp = {.alloc = config->alloc,
+                                          .random = config->random,
+                                          .ip = stack->ip,
+                                          .udp = stack->udp,
+                                          .host_name = config->host_name,
+                                          .probe = config->ipv4_probe};
+    (void)tarn_bytes_copy(TARN_BYTES_ARRAY(dhcp.mac), TARN_SPAN_ARRAY(config->netif->mac));
+    return tarn_stack_dhcp_new(&dhcp, now, &stack->dhcp);
+}
+
 enum tarn_err tarn_stack_new(const struct tarn_stack_config *config, tarn_time now,
                              struct tarn_stack **out) {
     struct tarn_stack *stack = TARN_NEW(config->alloc, struct tarn_stack);
@@ -127,7 +139,7 @@ enum tarn_err tarn_stack_new(const struct tarn_stack_config *config, tarn_time n
     if (!err)
         err = add_address(stack, &config->ipv6, &config->ipv6_gateway, now);
     if (!err && config->ipv4_dhcp)
-        err = stack_dhcp_new(stack, config, now);
+        err = start_dhcp(stack, config, now);
     if (!err && (config->ipv6_dhcp || config->ipv6_auto))
         err = stack_dhcp6_new(stack, config);
     if (!err)
@@ -143,7 +155,7 @@ void tarn_stack_input(struct tarn_stack *stack, tarn_time now) {
     stack->now = now;
     stack->rx_more = tarn_ethernet_poll(stack->ethernet, stack->rx_budget, now) >= stack->rx_budget;
     if (stack->dhcp)
-        stack_dhcp_poll(stack, now);
+        tarn_stack_dhcp_poll(stack->dhcp, now);
     if (stack->dhcp6)
         stack_dhcp6_poll(stack, now);
 }
@@ -171,7 +183,7 @@ tarn_time tarn_stack_deadline(const struct tarn_stack *stack) {
         return 0;
     tarn_time at = TARN_MIN(tarn_tcp_deadline(stack->tcp), tarn_udp_deadline(stack->udp));
     if (stack->dhcp)
-        at = TARN_MIN(at, stack_dhcp_deadline(stack));
+        at = TARN_MIN(at, tarn_stack_dhcp_deadline(stack->dhcp));
     if (stack->dhcp6)
         at = TARN_MIN(at, stack_dhcp6_deadline(stack));
     at = TARN_MIN(at, tarn_ip_deadline(stack->ip));
@@ -179,6 +191,10 @@ tarn_time tarn_stack_deadline(const struct tarn_stack *stack) {
     if (tarn_offload_is_waiting(stack->offload))
         at = TARN_MIN(at, tarn_time_after(stack->now, TARN_MS(1)));
     return at;
+}
+
+const struct tarn_dhcp_lease *tarn_stack_lease(const struct tarn_stack *stack) {
+    return stack->dhcp ? tarn_stack_dhcp_lease(stack->dhcp) : NULL;
 }
 
 struct tarn_ethernet *tarn_stack_ethernet(struct tarn_stack *stack) {

@@ -21,6 +21,7 @@
 #include <tarn/flow.h>
 #include <tarn/ip.h>
 #include <tarn/offload.h>
+#include <tarn/stack_dhcp.h>
 #include <tarn/tcp.h>
 #include <tarn/udp.h>
 
