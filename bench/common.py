@@ -80,10 +80,9 @@ class Place:
         self.children.append(child)
         return child
 
-    def run(self, *command, timeout=60):
-        """A client, on its core; answers with what it printed."""
-        return sh('ip', 'netns', 'exec', self.client, 'taskset', '-c', CLIENT_CORE, *command,
-                  timeout=timeout)
+    def run(self, *command, timeout=60, core=CLIENT_CORE):
+        """A client, on its core or another; answers with what it printed."""
+        return sh('ip', 'netns', 'exec', self.client, 'taskset', '-c', core, *command, timeout=timeout)
 
     def cpu_seconds(self):
         """What the servers have used so far, in and out of the kernel."""
