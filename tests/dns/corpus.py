@@ -93,7 +93,24 @@ XFR = {
     'changes': b'\1' + part(soa(7), soa(5), OLD, soa(6), NEW) + part(soa(6), NEW, soa(7), OLD, soa(7)),
     'whole-for-changes': b'\1' + part(soa(7)) + part(NS, OLD, soa(7)), 'outside': b'\0' + part(soa(5), rr(name('q'), 1, b'1234')),
 }
-for folder, files in (('xfr', XFR), ('server', SERVER), ('message', MESSAGES), ('rdata', {k: struct.pack('>H', t) + d for k, (t, d) in RDATA.items()}),
+
+
+def reply(flags, *sections, right=1, more=0):
+    body = b''.join(b''.join(records) for records in sections)
+    counts = struct.pack('>3H', *(len(records) for records in sections)) if sections else bytes(6)
+    return struct.pack('>BH', right | more << 1, flags) + counts + struct.pack('>H', len(body)) + body
+
+
+OWNER, COOKIE = b'\xc0\x0c', rr(b'\0', 41, b'\0\x0a\0\x10' + bytes(16), 0, 1232)
+ADDRESS, NEGATIVE = rr(OWNER, 1, b'\1\2\3\4'), rr(OWNER, 6, b'\0\0' + bytes(19) + b'\x3c')
+CLIENT = {
+    'address': reply(0x0180, [ADDRESS], [], []), 'alias': reply(0x0180, [rr(OWNER, 5, b'\1x\0'), rr(b'\1x\0', 1, b'\1\2\3\4')], [], []),
+    'loop': reply(0x0180, [rr(OWNER, 5, OWNER)], [], []), 'negative': reply(0x0183, [], [NEGATIVE], []),
+    'truncated': reply(0x0380, [], [], []) * 4, 'formerr': reply(0x0181) * 4, 'servfail': reply(0x0182) * 8,
+    'cookie': reply(0x0180, [ADDRESS], [], [COOKIE]), 'stranger': reply(0x0180, right=0, more=3) * 4,
+    'long': reply(0x0180, [rr(OWNER, 16, b'\xff' + b'a' * 255 + b'\xff' + b'b' * 255)], [], []),
+}
+for folder, files in (('client', CLIENT), ('xfr', XFR), ('server', SERVER), ('message', MESSAGES), ('rdata', {k: struct.pack('>H', t) + d for k, (t, d) in RDATA.items()}),
                       ('zonefile', {k: v.encode() for k, v in ZONES.items()})):
     os.makedirs(os.path.join(sys.argv[1], folder), exist_ok=True)
     for key, data in files.items():

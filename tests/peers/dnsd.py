@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: ISC
 """dnsd before dig, kdig and drill, and between NSD and Knot as primaries and secondaries of its zones.
 
-usage: dnsd.py DNSD DNSD-HOST TARN-KV
+usage: dnsd.py DNSD DNSD-HOST TARN-KV TARN-DIG
 """
 import os
 import re
@@ -12,7 +12,7 @@ import time
 
 from lab import Lab, want
 
-DNSD, DNSD_HOST, TOOL = (os.path.abspath(a) for a in sys.argv[1:4])
+DNSD, DNSD_HOST, TOOL, DIG = (os.path.abspath(a) for a in sys.argv[1:5])
 KERNEL, TARN = "10.9.0.1", "10.9.0.2"
 ZONE = """$TTL 3600
 @ SOA ns root {serial} 3 2 1209600 300
@@ -87,6 +87,23 @@ def clients(lab, space, server, port):
     assert "XFR size: 3058 records" in out, out[-400:]
     out = ask(lab, space, *dig, "other", "SOA")
     assert "status: REFUSED" in out and "EDE: 20" in out, out
+
+
+def our_dig(lab, space):
+    """tarn-dig before NSD, and beside dig."""
+    at = ("@127.0.0.1", "-p", "5403")
+    for options in ((), ("+tcp",), ("+noedns",), ("+norec", "+pad=128")):
+        out = ask(lab, space, DIG, *at, *options, "web.example", "A")
+        assert "status NOERROR" in out and "web.example. 3600 IN A 192.0.2.80" in out, out
+    assert ask(lab, space, DIG, *at, "+short", "www.example") == "web.example.\n192.0.2.80\n"
+    out = ask(lab, space, DIG, *at, "nope.example", "MX")
+    assert "status NXDOMAIN" in out and "AUTHORITY" in out, out
+    theirs = ask(lab, space, "dig", *at, "+nostats", "+nocmd", "+onesoa", "example", "AXFR")
+    theirs = {" ".join(line.split()).lower() for line in theirs.splitlines() if line and line[0] != ";"}
+    ours = set(ask(lab, space, DIG, *at, "example", "AXFR").lower().splitlines())
+    assert ours == theirs, sorted(ours ^ theirs)[:10]
+    failed = lab.run(space, DIG, "@127.0.0.1", "-p", "5999", "+tries=1", "x.", check=False)
+    assert failed.returncode == 9 and "5999" in failed.stdout, failed.stdout
 
 
 def wait_serial(lab, space, server, port, serial, seconds=25):
@@ -197,6 +214,7 @@ def main():
         subprocess.run(["rm", "-rf", lab.path("knot-db"), lab.path("knot-run")], check=True)
         nsd(lab, space)
         wait_serial(lab, space, "127.0.0.1", 5403, 9)
+        our_dig(lab, space)
         host = lab.spawn(space, DNSD_HOST, f"--block:storage={empty}", "--port=5404", "--log=info",
                          "--secondary=example@127.0.0.1#5403", "--transfer-to=127.0.0.0/8", log="host.log")
         wait_serial(lab, space, "127.0.0.1", 5404, 9)

@@ -109,10 +109,13 @@ static void print_angle(struct tarn_writer *w, uint32_t v, uint8_t plus, uint8_t
     tarn_writer_u8(w, ' ');
 }
 
-static void print_metres(struct tarn_writer *w, uint64_t cm) {
+/* An altitude always has its centimetres, a size only where it has some, as others print them. */
+static void print_metres(struct tarn_writer *w, uint64_t cm, bool always) {
     tarn_writer_dec(w, cm / 100);
-    tarn_writer_u8(w, '.');
-    tarn_writer_dec_pad(w, cm % 100, 2);
+    if (always || cm % 100) {
+        tarn_writer_u8(w, '.');
+        tarn_writer_dec_pad(w, cm % 100, 2);
+    }
     tarn_writer_u8(w, 'm');
 }
 
@@ -128,14 +131,15 @@ void dns_print_loc(struct tarn_writer *w, struct tarn_span s) {
     print_angle(w, longitude, 'E', 'W');
     if (altitude < ALTITUDE_BASE_CM)
         tarn_writer_u8(w, '-');
-    print_metres(w, altitude < ALTITUDE_BASE_CM ? ALTITUDE_BASE_CM - altitude
-                                                : altitude - ALTITUDE_BASE_CM);
+    print_metres(
+        w, altitude < ALTITUDE_BASE_CM ? ALTITUDE_BASE_CM - altitude : altitude - ALTITUDE_BASE_CM,
+        true);
     while (tarn_span_u8(&sizes, &size)) {
         uint64_t cm = size >> 4;
         for (unsigned i = 0; i < (size & 15u); i++)
             cm *= 10;
         tarn_writer_u8(w, ' ');
-        print_metres(w, cm);
+        print_metres(w, cm, false);
     }
 }
 
