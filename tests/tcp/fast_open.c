@@ -78,6 +78,26 @@ Test(fast_open, rfc7413_4_2_data_with_a_good_cookie_is_there_at_once) {
     hand_done(&h);
 }
 
+/* RFC 3168 section 6.1.1, also where the SYN asked for AccECN, of which it is a part. */
+Test(fast_open, ecn_is_granted_with_a_good_cookie) {
+    struct hand h = listening(NULL, &on);
+    uint8_t cookie[16];
+    size_t len = ask_for_cookie(&h, cookie);
+    struct seg syn = hand_syn(&h, 0);
+    syn.flags = SYN | ECE | CWR;
+    syn.options[syn.options_len++] = 34;
+    syn.options[syn.options_len++] = (uint8_t)(2 + len);
+    memcpy(syn.options + syn.options_len, cookie, len);
+    syn.options_len += len;
+    syn.len = 1;
+    hand_send(h.net, &syn);
+    hand_expect(h.net, SYN | ACK | ECE);
+    cr_assert_eq(tarn_listener_accept(h.listener, &h.flow), TARN_OK);
+    cr_assert(info_of(h.flow).ecn);
+    cr_assert_not(info_of(h.flow).accurate_ecn);
+    hand_done(&h);
+}
+
 Test(fast_open, rfc7413_4_2_bad_cookie_is_answered_with_a_good_one) {
     struct hand h = listening(NULL, &on);
     uint8_t cookie[16], wrong[8] = {1, 2, 3, 4, 5, 6, 7, 8};

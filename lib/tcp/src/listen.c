@@ -268,13 +268,14 @@ void tcp_listen_syn(struct tarn_tcp *tcp, struct tcp_listener *l, struct tcp_seg
     struct tcp_half want = half_from_syn(tcp, seg);
     want.iss =
         iss ? *iss : tcp_isn(tcp, &want.local, want.local_port, &want.remote, want.remote_port);
+    tcp_ecn_asked(tcp, seg, &want);
     if (l != tcp->stand_in && tcp_fast_open_allows(tcp, seg)) {
+        want.accecn = false; /* whose counts would begin with a segment that is not the first */
         struct tcp_conn *c = establish(tcp, l, &want, seg);
         if (c)
             tcp_fast_open_begin(c, seg);
         return;
     }
-    tcp_ecn_asked(tcp, seg, &want);
     struct tcp_half *half = tarn_pool_take(&tcp->halves);
     if (!half && l == tcp->stand_in) {
         tcp->stats.drop_syn_queue++;

@@ -87,6 +87,8 @@ static void send_syn(struct tcp_conn *c) {
         tcp_ace_put(&h, 3);
     else if (!answer && c->timeouts == 0 && o->ecn == TARN_TCP_ECN_ACCURATE)
         tcp_ace_put(&h, 7);
+    if (c->fast_open && c->ecn_ok)
+        tcp_ace_put(&h, 1);
     h.opt.mss = tcp_mss_for_mtu(c->path_mtu, &c->remote);
     h.opt.sack_ok = answer ? c->sack_ok : !o->no_sack;
     h.opt.has_ts = answer ? c->ts_ok : !o->no_timestamps;
