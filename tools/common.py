@@ -6,7 +6,7 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TARGETS = ('unix', 'spt')
+TARGETS = ('unix', 'spt', 'hvt')
 
 
 class Problem(Exception):

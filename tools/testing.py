@@ -108,7 +108,8 @@ def test(suites):
         say(f'test {name} ({why}) ...')
         step(f'test {name}', lambda: subprocess.run(
             ['meson', 'test', '-C', build_dir(name), '--no-rebuild', *selection], cwd=ROOT,
-            env={**os.environ, 'TARN_SPT_BUILD': build_dir('spt')}))
+            env={**os.environ, 'TARN_SPT_BUILD': build_dir('spt'),
+                 'TARN_HVT_BUILD': build_dir('hvt')}))
         ran += read_log(name, counts)
     if ran == 0:
         raise Problem(f'no such tests: {" ".join(suites)}' if suites else 'no tests were found')

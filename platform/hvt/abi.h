@@ -100,7 +100,6 @@ enum hvt_feature {
     HVT_FEATURE_ENTROPY = 1 << 0, /* the seed below is set */
     HVT_FEATURE_FLUSH = 1 << 1,   /* BLOCK_FLUSH */
     HVT_FEATURE_MANY = 1 << 2,    /* NET_WRITE_MANY and NET_READ_MANY */
-    HVT_FEATURE_VNET = 1 << 3,    /* taps have offloads, frames a header: see `device` */
 };
 
 #define HVT_GRANT_MAGIC 0x315456486e726154ull /* "TarnHVT1" in memory */
@@ -109,7 +108,6 @@ struct hvt_grant {
     uint32_t version;                   /* 1 */
     uint32_t features;                  /* those wished for that this tender has */
     uint8_t seed[32];                   /* from the host's getrandom, for this run only */
-    uint32_t device[SOLO5_ENTRIES_MAX]; /* enum solo5_device_grant */
 };
 
 /* Up to HVT_FRAMES_MAX frames in one call: an array of struct hvt_frame at `frames`. Done in order

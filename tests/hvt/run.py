@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: ISC
 """tarn-hvt and the images for it, from outside: run.py TENDER SOURCE_DIR WORK_DIR
 
-Runs upstream's test guests (the folder TARN_SOLO5_TESTS, as its build leaves them) under the tender.
-Skipped, with the reason, where KVM does not run a guest. Answers in TAP.
+Builds the images of this tree in WORK_DIR (TARN_HVT_BUILD: another folder), then runs them under the
+tender, and, where they are found, under upstream's tender (TARN_SOLO5_HVT, or solo5-hvt in PATH) and
+upstream's test guests (the folder TARN_SOLO5_TESTS, as its build leaves them) under ours. Skipped, with
+the reason, where KVM does not run a guest. Answers in TAP.
 """
 import os
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -15,11 +18,14 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "spt"))
-from harness import (Skip, check, checks, expect, main, make_disk, make_tap, part_check, ping,  # noqa: E402
+import net  # noqa: E402
+from harness import (Skip, check, checks, expect, ip, main, make_disk, make_tap, part_check, ping,  # noqa: E402
                      run, start)
 
 TENDER, SOURCE, WORK = sys.argv[1:4]
 PROFILE = os.path.join(os.path.dirname(TENDER), "..", "..", "..", "tests", "hvt", "profile")
+WORK = os.environ.get("TARN_HVT_BUILD") or WORK
+UPSTREAM = os.environ.get("TARN_SOLO5_HVT") or shutil.which("solo5-hvt")
 UPSTREAM_TESTS = os.environ.get("TARN_SOLO5_TESTS")
 
 # -- what KVM there is -------------------------------------------------------------------------------
@@ -92,6 +98,339 @@ def part(function, *needs):
         if kvm["why"]:
             raise Skip(kvm["why"])
     return part_check(function, kvm_there, *needs)
+
+
+# -- this tree's images ------------------------------------------------------------------------------
+
+EXAMPLES, GUESTS = ("hello", "website", "udpecho", "natbox"), ("answer", "crash", "disk", "echo", "env")
+HELLO_BYTES_MAX, START_INSTRUCTIONS_MAX = 40 * 1000, 100000
+MAC, ADDRESS = "02:00:00:00:00:02", "10.0.0.2"
+
+
+def image(name):
+    return f"{WORK}/examples/bin/{name}" if name in EXAMPLES else f"{WORK}/tests/spt/guests/spt-{name}"
+
+
+def upstream():
+    if not UPSTREAM:
+        raise Skip("no solo5-hvt (TARN_SOLO5_HVT, or PATH)")
+    return UPSTREAM
+
+
+@check
+def images_build(folder):
+    """the images are built"""
+    log = open(f"{WORK}.log", "w")
+    if not os.path.exists(f"{WORK}/build.ninja"):
+        subprocess.run(["meson", "setup", WORK, SOURCE, "--cross-file",
+                        f"{SOURCE}/platform/hvt/hvt.ini", "-Dtarget=hvt"], check=True, stdout=log,
+                       stderr=log, env={k: v for k, v in os.environ.items() if k != "CFLAGS"})
+    wanted = [os.path.relpath(image(name), WORK) for name in (*EXAMPLES, *GUESTS)]
+    subprocess.run(["ninja", "-j2", "-C", WORK, *wanted], check=True, stdout=log, stderr=log)
+
+
+def stripped(name, folder):
+    out = f"{folder}/{name}"
+    subprocess.run(["strip", "-o", out, image(name)], check=True)
+    return out
+
+
+def hello_says(tender, path):
+    began = time.monotonic()
+    process = start([tender, "--mem=2", path], stdout=subprocess.PIPE)
+    times = [time.monotonic() - began for line in process.stdout if line == b"hello\n"]
+    assert process.wait() == 0 and len(times) == 4, times
+    for second, at in enumerate(times):
+        assert second <= at < second + 0.5, times
+
+
+@with_kvm
+def hello(folder):
+    """a stripped hello of less than 40 KB says it four times, a second apart, in 2 MB"""
+    path = stripped("hello", folder)
+    assert os.path.getsize(path) < HELLO_BYTES_MAX, os.path.getsize(path)
+    print(f"# hello, stripped: {os.path.getsize(path)} bytes")
+    hello_says(TENDER, path)
+
+
+@with_kvm
+def hello_upstream(folder):
+    """the same under upstream's tender"""
+    hello_says(upstream(), stripped("hello", folder))
+
+
+@with_kvm
+def start_instructions(folder):
+    """from the entry point to tarn_main there are less than 100,000 instructions, with 2 MB and 512 MB"""
+    names = subprocess.run(["nm", image("hello")], capture_output=True, text=True, check=True).stdout
+    addr = int(re.search(r"^([0-9a-f]+) [tT] tarn_main$", names, re.M).group(1), 16)
+    for mem in (2, 512):
+        gdb = Gdb(folder, image("hello"), f"--mem={mem}")
+        steps = gdb.count(addr)
+        assert gdb.registers()[16] == addr and 1000 < steps < START_INSTRUCTIONS_MAX, steps
+        print(f"# {steps} instructions from the entry point to tarn_main, with {mem} MB")
+        gdb.send("k")
+        assert gdb.guest.wait(10) == 137
+
+
+def ask_registers(gdb):
+    said = bytes.fromhex(gdb.ask("qRcmd," + b"registers".hex())).decode()
+    return {name: int(value, 16) for name, value in re.findall(r"(\w+) 0x([0-9a-f]+)", said)}
+
+
+def pages_of(gdb, table):
+    """(address, entry) of every page that the tables of a guest map."""
+    def walk(table, level, base):
+        raw = bytes.fromhex(gdb.ask(f"m{table:x},800") + gdb.ask(f"m{table + 0x800:x},800"))
+        for index, entry in enumerate(struct.unpack("<512Q", raw)):
+            addr = base | index << (12 + 9 * level)
+            if entry & 1 and level:
+                yield from walk(entry & 0xffffffffff000, level - 1, addr)
+            elif entry & 1:
+                yield addr, entry
+    return dict(walk(table, 3, 0))
+
+
+@with_kvm
+def page_tables(folder):
+    """in tarn_main the processor's protections are on, and no page is both writable and executable"""
+    names = subprocess.run(["nm", image("crash")], capture_output=True, text=True, check=True).stdout
+    symbols = {name: int(addr, 16) for addr, name in re.findall(r"^([0-9a-f]+) \w (\w+)$", names, re.M)}
+    gdb = Gdb(folder, image("crash"), "--mem=2")
+    gdb.count(symbols["tarn_main"])
+    regs = ask_registers(gdb)
+    pages = pages_of(gdb, regs["cr3"])
+    cpu = re.search(r"^flags.*", open("/proc/cpuinfo").read(), re.M).group(0).split()
+    assert regs["cr0"] & 1 << 16 and regs["efer"] & 1 << 11, regs
+    for flag, bit in (("smep", 20), ("smap", 21), ("umip", 11)):
+        assert flag not in cpu or regs["cr4"] & 1 << bit, (flag, regs)
+    write, no_exec = 2, 1 << 63
+    assert all(entry & no_exec or not entry & write for entry in pages.values())
+    assert all(entry & 0xffffffffff000 == addr for addr, entry in pages.items())
+    kinds = {}
+    for addr, entry in pages.items():
+        kinds.setdefault((bool(entry & write), not entry & no_exec), []).append(addr)
+    text, data = symbols["tarn_text"] & ~0xfff, symbols["tarn_data"] & ~0xfff
+    assert kinds[False, True] == list(range(text, data, 4096)), kinds[False, True]
+    sealed = range(symbols["tarn_sealed"], symbols["tarn_sealed_end"], 4096)
+    assert len(sealed) and all(page in kinds[False, False] for page in sealed)
+    assert all(symbols[f"tarn_guard{i}"] not in pages for i in range(7))
+    low = [addr for addr in pages if addr < 0x100000]
+    assert min(low) == 0x10000 and max(low) == 0x18000 and all(addr in kinds[False, False] for addr in low), low
+    assert max(pages) < (2 << 20) - 4096
+
+
+def env_of(got):
+    assert got[0] == 0, got
+    return dict(re.findall(r"^(\w+) (\S.*)$", got[1], re.M))
+
+
+def check_env(tender):
+    one, two = (env_of(run(image("env"), tender=tender)) for _ in range(2))
+    assert abs(int(one["wall"]) / 1e9 - time.time()) < 60, one
+    assert 20e6 <= int(one["slept"]) < 500e6, one
+    assert one["random"] != two["random"] and one["canary"] != two["canary"], (one, two)
+    assert int(one["canary"]) % 256 == 0 and int(one["canary"]) != 0, one
+    assert int(one["dirty"]) == 0 and int(one["heap"]) > 256 << 10, one
+    large = env_of(run(image("env"), tender=tender, mem=4))
+    assert int(large["heap"]) > 2 << 20, large
+
+
+@with_kvm
+def env(folder):
+    """clocks run, random numbers and canaries differ, all memory is there and zero; words stay words"""
+    check_env(TENDER)
+    for text in ("", "a b", 'say "so"', "back\\slash", "tab\tand\nline"):
+        expect(run(image("env"), f"--text={text}"), 0, f"text [{text}]")
+    expect(run(image("answer")), 42)
+    expect(run(image("env"), "--text=" + "x" * 8185), 1, "command line is longer")
+    expect(run(image("website"), "--help", mem=8), 0, "--port=")
+
+
+@with_kvm
+def env_upstream(folder):
+    """the same under upstream's tender"""
+    check_env(upstream())
+    expect(run(image("answer"), tender=UPSTREAM), 42)
+
+
+CRASHES = {
+    "null": "write to address 0x8 (a null pointer)",
+    "rodata": "(read-only)",
+    "text": "(read-only)",
+    "data-code": "execution of address",
+    "stack": "stack overflow",
+    "fiber": "stack overflow",
+    "assert": "a check failed",
+    "index": "a check failed",
+    "smash": "tarn: a stack buffer overflowed",
+    "divide": "division",
+    "low": "(outside of its memory)",
+    "boot": "(read-only)",
+    "grant": "(read-only)",
+}
+
+
+def check_crashes(tender):
+    for how, text in CRASHES.items():
+        got = run(image("crash"), f"--how={how}", tender=tender)
+        expect(got, 255, text, "tarn: the program crashed:", "  rip 0000000000", "  trace  0x")
+
+
+@with_kvm
+def crashes(folder):
+    """W^X, page 0, guards, read-only data, canaries, checks: each crash is reported, and is status 255"""
+    check_crashes(TENDER)
+
+
+@with_kvm
+def crashes_upstream(folder):
+    """the same under upstream's tender, which enforces none of it"""
+    check_crashes(upstream())
+
+
+@with_kvm
+def crashes_named(folder):
+    """the report's addresses lead back to tarn_main, and the core of --dumpcore says the same"""
+    os.mkdir(f"{folder}/tarn-cores")
+    _, text = run(f"--dumpcore={folder}/tarn-cores", image("crash"), "--how=assert")
+    trace = re.findall(r"0x([0-9a-f]+)", text[text.index("trace"):])
+    named = subprocess.run([f"{SOURCE}/tarn", "addr2line", image("crash"), *trace], capture_output=True,
+                           text=True, check=True).stdout
+    assert "tarn_main" in named and "run_main" in named, named
+    name, = os.listdir(f"{folder}/tarn-cores")
+    if not shutil.which("gdb"):
+        raise Skip("no gdb to read the core")
+    said = subprocess.run(["gdb", "-q", "-batch", "-ex", "info registers rip", image("crash"),
+                           f"{folder}/tarn-cores/{name}"], capture_output=True, text=True).stdout
+    assert f"0x{trace[0]}" in said and "tarn_main" in said, said
+
+
+@with_kvm
+def frames(folder):
+    """frames of every size come back as they were"""
+    net.echo(start, TENDER, image("echo"), [os.urandom(n) for n in (14, 15, 60, 64, 511, 1000, 1513, 1514)])
+
+
+def check_disk(folder, tender, *flush):
+    for block, size in ((512, 8192), (4096, 16384), (512, 512)):
+        path = make_disk(f"{folder}/disk-{size}.img", size)
+        expect(run(f"--block:storage={path}", f"--block-sector-size:storage={block}", image("disk"),
+                   mem=4, tender=tender), 0, "good all of it", "good behind the end", *flush)
+        wanted = bytes((i * 7 + i // 512) & 255 for i in range(size))
+        assert open(path, "rb").read() == wanted, f"{size} bytes"
+
+
+@with_kvm
+def disk(folder):
+    """a disk is written and read whole, in ranges and at its end"""
+    check_disk(folder, TENDER, "good flush")
+
+
+@with_kvm
+def disk_upstream(folder):
+    """the same under upstream's tender, without flush"""
+    check_disk(folder, upstream(), "good no flush")
+
+
+def serve(tender, *words):
+    guest = start([tender, *words], stdout=subprocess.PIPE)
+    line = guest.stdout.readline()
+    assert line, guest.wait(5)
+    return guest
+
+
+def check_website(tender):
+    make_tap("tarn0")
+    guest = serve(tender, "--mem=8", "--net:service=tarn0", "--", image("website"), f"--ipv4={ADDRESS}/24",
+                  "--port=80")
+    site = f"{SOURCE}/examples/website/site"
+    for name in ("style.css", "favicon.svg", ""):
+        done = subprocess.run(["curl", "-sS", "--noproxy", "*", "-m", "20", f"http://{ADDRESS}/{name}"],
+                              capture_output=True)
+        assert done.returncode == 0, done
+        assert done.stdout == open(f"{site}/{name}", "rb").read() if name else b"</html>" in done.stdout, done
+    assert guest.poll() is None
+
+
+def part_of_ours(function):
+    return part(function, *[upstream] * function.__name__.endswith("upstream"))
+
+
+@part_of_ours
+def tap_website(folder):
+    """the website serves its pages to curl over a tap, in 8 MB"""
+    check_website(TENDER)
+
+
+@part_of_ours
+def tap_website_upstream(folder):
+    """the same image under upstream's tender"""
+    check_website(UPSTREAM)
+
+
+def check_udpecho(tender):
+    make_tap("tarn0")
+    guest = serve(tender, "--mem=8", "--net:service=tarn0", "--", image("udpecho"), f"--ipv4={ADDRESS}/24")
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.settimeout(10)
+    udp.connect((ADDRESS, 7007))
+    udp.send(b"first")
+    assert udp.recv(100) == b"first"
+    sent = [os.urandom(n) for n in (1, 18, 500, 1400, 1472, 4000) for _ in range(3)]
+    for data in sent:
+        udp.send(data)
+    assert sorted(udp.recv(65536) for _ in sent) == sorted(sent)
+    assert guest.poll() is None
+
+
+@part_of_ours
+def tap_udpecho(folder):
+    """udpecho gives back datagrams of every size, several in one batch"""
+    check_udpecho(TENDER)
+
+
+@part_of_ours
+def tap_udpecho_upstream(folder):
+    """the same under upstream's tender"""
+    check_udpecho(UPSTREAM)
+
+
+def check_natbox(tender):
+    """Its inside is another namespace, of the shell that is started there."""
+    make_tap("out0", "203.0.113.1/24")
+    with open("/proc/sys/net/ipv6/conf/default/disable_ipv6", "w") as file:
+        file.write("1")
+    inside = start(["unshare", "-n", "sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    ip("tuntap", "add", "dev", "in0", "mode", "tap")
+    while os.readlink(f"/proc/{inside.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+        time.sleep(0.01)
+    ip("link", "set", "in0", "up")
+    guest = serve(tender, "--mem=16", "--net:inside=in0", "--net:outside=out0", "--", image("natbox"),
+                  "--outside-ipv4=203.0.113.2/24", "--outside-gateway=203.0.113.1", "--no-dhcp")
+    ip("link", "set", "in0", "netns", str(inside.pid))
+    inside.stdin.write(b"ip link set lo up; ip addr add 192.168.77.10/24 dev in0; ip link set in0 up;"
+                       b"ip route add default via 192.168.77.1;"
+                       b"ping -c 3 -W 5 192.168.77.1; ping -c 3 -W 5 203.0.113.1; ping -c 1 -s 4000 -W 5 203.0.113.1;"
+                       b"echo done\n")
+    inside.stdin.flush()
+    said = b""
+    while b"done" not in said:
+        said += inside.stdout.readline()
+    assert said.count(b" 0% packet loss") == 3, said
+    assert guest.poll() is None
+
+
+@part_of_ours
+def tap_natbox(folder):
+    """natbox, with two network devices, forwards and translates"""
+    check_natbox(TENDER)
+
+
+@part_of_ours
+def tap_natbox_upstream(folder):
+    """the same under upstream's tender"""
+    check_natbox(UPSTREAM)
 
 
 # -- hostile guests ----------------------------------------------------------------------------------
@@ -460,4 +799,4 @@ def upstream_net_ring(folder):
     pinging.kill()
 
 
-sys.exit(main(None))
+sys.exit(main(images_build))

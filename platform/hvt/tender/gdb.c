@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* gdb's remote protocol, as much as one processor needs: registers, memory, breakpoints in software
- * and in hardware, watchpoints, single steps, and `monitor count ADDRESS`, which steps to an
- * address and says how many instructions that was. */
+ * and in hardware, watchpoints, single steps; `monitor count ADDRESS` steps to an address and says
+ * how many instructions that was, `monitor registers` shows the control registers. */
 #include "hvt.h"
 
 #include <errno.h>
@@ -331,26 +331,41 @@ static bool starts(struct tarn_span s, const char *with) {
     return tarn_span_starts(s, tarn_span_str(with));
 }
 
+static void say_count(struct hvt *h, struct tarn_span hex, struct tarn_writer *w) {
+    uint64_t steps = 0, addr = take_hex(&hex);
+    bool there = debug(h, true) && vm_step_to(h, addr, &steps);
+    tarn_writer_str(w, there ? "" : "not reached after ");
+    tarn_writer_dec(w, steps);
+    tarn_writer_str(w, " instructions\n");
+}
+
+static void say_control_registers(const struct hvt *h, struct tarn_writer *w) {
+    struct kvm_sregs s = {0};
+    ioctl(h->vcpufd, KVM_GET_SREGS, &s);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } regs[] = {{"cr0 0x", s.cr0}, {"cr2 0x", s.cr2},   {"cr3 0x", s.cr3},
+                {"cr4 0x", s.cr4}, {"efer 0x", s.efer}, {"fs 0x", s.fs.base}};
+    for (size_t i = 0; i < TARN_COUNT_OF(regs); i++) {
+        tarn_writer_str(w, TARN_AT(regs, i).name);
+        tarn_writer_hex(w, TARN_AT(regs, i).value, 1);
+        tarn_writer_str(w, "\n");
+    }
+}
+
 static void monitor(struct hvt *h, struct tarn_span hex) {
-    char text[128];
+    char text[128], answer[256], body[512];
     struct tarn_writer w = TARN_WRITER_ARRAY(text);
     uint8_t c;
     while (take_byte(&hex, &c))
         tarn_writer_u8(&w, c);
     struct tarn_span words = tarn_writer_span(&w);
-    if (!starts(words, "count 0x")) {
-        reply_str(h, "");
-        return;
-    }
-    words = tarn_span_after(words, 8);
-    uint64_t steps = 0, addr = take_hex(&words);
-    bool there = debug(h, true) && vm_step_to(h, addr, &steps);
-    struct tarn_writer said = TARN_WRITER_ARRAY(text), out;
-    uint8_t body[256];
-    tarn_writer_str(&said, there ? "" : "not reached after ");
-    tarn_writer_dec(&said, steps);
-    tarn_writer_str(&said, " instructions\n");
-    out = TARN_WRITER_ARRAY(body);
+    struct tarn_writer said = TARN_WRITER_ARRAY(answer), out = TARN_WRITER_ARRAY(body);
+    if (starts(words, "count 0x"))
+        say_count(h, tarn_span_after(words, 8), &said);
+    else if (starts(words, "registers"))
+        say_control_registers(h, &said);
     for (struct tarn_span s = tarn_writer_span(&said); tarn_span_u8(&s, &c);)
         tarn_writer_hex(&out, c, 2);
     reply(h, tarn_writer_span(&out));

@@ -7,8 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define VNET_MEM_MIN ((uint64_t)8 << 20)
-#define GRANTS (HVT_FEATURE_ENTROPY | HVT_FEATURE_FLUSH | HVT_FEATURE_MANY | HVT_FEATURE_VNET)
+#define GRANTS (HVT_FEATURE_ENTROPY | HVT_FEATURE_FLUSH | HVT_FEATURE_MANY)
 
 const char tender_name[] = "tarn-hvt";
 static struct hvt hvt = {.gdb_fd = -1, .core_fd = -1};
@@ -56,10 +55,6 @@ static void grant(struct tender *t) {
     t->granted = t->image.wishes & GRANTS;
     if (!can_sync())
         t->granted &= ~(uint32_t)HVT_FEATURE_FLUSH;
-    /* Super-segments need packets of 64 KB, of which a small guest has none. */
-    if (t->mem_size < VNET_MEM_MIN)
-        t->granted &= ~(uint32_t)HVT_FEATURE_VNET;
-    t->vnet = t->granted & HVT_FEATURE_VNET;
 }
 
 static const struct tender_kind kind = {

@@ -87,7 +87,6 @@ void memory_fill(struct hvt *h, char **args) {
         return;
     struct hvt_grant grant = {.magic = HVT_GRANT_MAGIC, .version = 1, .features = h->t.granted};
     tender_random(TARN_BYTES_ARRAY(grant.seed));
-    memcpy(grant.device, h->t.device, sizeof grant.device);
     put(h, HVT_GRANT, &grant, sizeof grant);
     explicit_bzero(&grant, sizeof grant);
 }

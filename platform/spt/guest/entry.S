@@ -5,7 +5,7 @@
     .globl tarn_spt_start
     .type tarn_spt_start, @function
 tarn_spt_start:
-    lea tarn_spt_guard1, %rsp
+    lea tarn_guard1, %rsp
     xor %ebp, %ebp
     cld
     call tarn_spt_boot

@@ -4,6 +4,7 @@
 #define TARN_SPT_GUEST_H
 
 #include "../abi.h"
+#include <bare.h>
 #include <platform.h>
 
 /* What the tender said, checked: the addresses below point where they should. */
@@ -23,17 +24,9 @@ static inline bool guest_has(enum spt_feature feature) {
 const struct solo5_entry *guest_entry(const char *name, enum solo5_entry_type type,
                                       uint32_t *index);
 
-/* Says it on the console, and ends the program. */
-_Noreturn void guest_die(const char *what);
-
 /* Does what the block devices were asked for, a bounded piece at a time; whether there is more. */
 bool guest_blk_poll(uint64_t *ready);
 /* The network devices that could not send go into `ready`; when to come back for them. */
 tarn_time guest_nic_retry(uint64_t *ready);
-void *memcpy(void *restrict to, const void *restrict from, size_t n);
-void *memmove(void *to, const void *from, size_t n);
-void *memset(void *to, int byte, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
-size_t strlen(const char *s);
 
 #endif

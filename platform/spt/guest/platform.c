@@ -96,26 +96,3 @@ struct tarn_bytes tarn_platform_heap(size_t bytes_wanted) {
     const struct spt_boot *boot = tarn_spt_guest.boot;
     return tarn_bytes_of((void *)(uintptr_t)boot->kernel_end, boot->mem_size - boot->kernel_end);
 }
-
-extern uint8_t tarn_spt_guard1[], tarn_spt_guard2[], tarn_spt_guard3[], tarn_spt_guard4[],
-    tarn_spt_guard5[], tarn_spt_guard6[];
-
-/* The stacks between the image's forbidden pages (tarn-spt.ld), the loop's own aside, which ends at
- * guard1. Smallest first; whoever wants more, or larger ones, gets none here. */
-struct tarn_bytes tarn_platform_stack(size_t bytes) {
-    static uint8_t *const slots[][2] = {
-        {tarn_spt_guard2, tarn_spt_guard3}, {tarn_spt_guard3, tarn_spt_guard4},
-        {tarn_spt_guard4, tarn_spt_guard5}, {tarn_spt_guard5, tarn_spt_guard6},
-        {tarn_spt_guard1, tarn_spt_guard2},
-    };
-    static bool taken[TARN_COUNT_OF(slots)];
-    for (size_t i = 0; i < TARN_COUNT_OF(slots); i++) {
-        uint8_t *from = slots[i][0] + SPT_PAGE;
-        size_t len = (size_t)(slots[i][1] - from);
-        if (taken[i] || len < bytes)
-            continue;
-        taken[i] = true;
-        return tarn_bytes_of(from, len);
-    }
-    return (struct tarn_bytes){NULL, 0};
-}

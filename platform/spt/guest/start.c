@@ -3,7 +3,6 @@
  * function with a stack check runs before there is a canary. */
 #include "guest.h"
 #include "sys.h"
-#include <cpuid.h>
 #include <runtime.h>
 
 /* The dynamic loader that a kernel would look for, if somebody ran the image directly: it says
@@ -33,44 +32,14 @@ __attribute__((section(".note.tarn.wish"), used, aligned(4))) static const struc
 
 struct guest tarn_spt_guest;
 
-/* What %fs points at: compilers read the canary at %fs:0x28, C libraries the pointer at %fs:0. */
-static struct {
-    void *self;
-    uint64_t unused[4];
-    uint64_t canary;
-    uint64_t more[10];
-} thread;
-_Static_assert(offsetof(__typeof__(thread), canary) == 0x28, "fixed by the compilers");
-
 /* From entry.S, on the loop's stack. */
 _Noreturn void tarn_spt_boot(const struct spt_boot *boot);
-/* Named by the compiler, after link-time optimisation has looked for who is named. */
-__attribute__((used)) _Noreturn void __stack_chk_fail(void);
 
 void guest_die(const char *what) {
     tarn_platform_console(TARN_SPAN_LIT("tarn: "));
     tarn_platform_console(tarn_span_str(what));
     tarn_platform_console(TARN_SPAN_LIT("\n"));
     sys_exit_group(255);
-}
-
-void __stack_chk_fail(void) {
-    tarn_platform_console(TARN_SPAN_LIT("tarn: a stack buffer overflowed\n"));
-    __builtin_trap();
-}
-
-/* 64 random bits of the processor's; false where it has none to give. RDSEED is the source itself
- * and may be empty for a moment; RDRAND is what it feeds. */
-__attribute__((no_stack_protector)) static bool cpu_random(uint64_t *out) {
-    unsigned a, b, c, d;
-    bool has_rdseed = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_RDSEED);
-    bool has_rdrand = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_RDRND);
-    unsigned char ok = 0;
-    for (unsigned i = 0; has_rdseed && !ok && i < 32; i++)
-        __asm__ volatile("rdseed %0; setc %1" : "=r"(*out), "=qm"(ok) : : "cc");
-    for (unsigned i = 0; has_rdrand && !ok && i < 32; i++)
-        __asm__ volatile("rdrand %0; setc %1" : "=r"(*out), "=qm"(ok) : : "cc");
-    return ok;
 }
 
 enum tarn_err tarn_platform_entropy(struct tarn_bytes out) {
@@ -82,7 +51,7 @@ enum tarn_err tarn_platform_entropy(struct tarn_bytes out) {
                 return TARN_IO;
         } else {
             n = TARN_MIN(n, sizeof word);
-            if (!cpu_random(&word))
+            if (!bare_cpu_random(&word))
                 return TARN_UNSUPPORTED;
             __builtin_memcpy(out.ptr, &word, n);
         }
@@ -98,16 +67,15 @@ __attribute__((no_stack_protector)) static const struct spt_grant *find_grant(vo
     return grant->magic == SPT_GRANT_MAGIC && grant->version == 1 ? grant : NULL;
 }
 
-/* A zero byte ends strings: with one lowest, none that overflows can write the canary back. Without
- * any entropy the time-stamp counter is better than a constant, and no more is claimed for it. */
-__attribute__((no_stack_protector)) static void set_canary(const struct spt_grant *grant) {
+/* Without any entropy the time-stamp counter is better than a constant, and no more is claimed for
+ * it. */
+__attribute__((no_stack_protector)) static uint64_t canary(const struct spt_grant *grant) {
     uint64_t word = 0;
     if (grant && (grant->features & SPT_FEATURE_ENTROPY))
         __builtin_memcpy(&word, grant->seed, sizeof word);
-    else if (!cpu_random(&word))
+    else if (!bare_cpu_random(&word))
         word = __builtin_ia32_rdtsc() * 0x9e3779b97f4a7c15u;
-    thread.self = &thread;
-    thread.canary = word & ~(uint64_t)0xff;
+    return word;
 }
 
 extern char tarn_spt_end[];
@@ -148,8 +116,7 @@ static bool manifest_is_ours(const struct solo5_manifest *m) {
 
 __attribute__((no_stack_protector)) void tarn_spt_boot(const struct spt_boot *boot) {
     const struct spt_grant *grant = find_grant();
-    set_canary(grant);
-    if (sys_arch_prctl(SYS_ARCH_SET_FS, &thread) != 0)
+    if (sys_arch_prctl(SYS_ARCH_SET_FS, bare_set_canary(canary(grant))) != 0)
         sys_exit_group(255);
     struct tarn_span cmdline;
     if ((uintptr_t)boot != SPT_BOOT_BASE || !boot_is_sound(boot, &cmdline))

@@ -2,7 +2,7 @@
 /* The functions that a compiler may call anywhere. Short copies dominate (headers, fields): they
  * are two overlapping moves and no loop. Long ones go to the processor's own string move, which has
  * been the fastest there is since it says so in CPUID (ERMS), and needs no wide registers saved. */
-#include "guest.h"
+#include "bare.h"
 
 typedef uint64_t u64u __attribute__((aligned(1), may_alias));
 typedef uint32_t u32u __attribute__((aligned(1), may_alias));

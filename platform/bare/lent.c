@@ -5,7 +5,8 @@
  * Memory: GMP takes and gives back all it needs within one call, so a region of its own, in pieces
  * of powers of two, never runs out at the sizes that lib/crypto lets through; where it did, GMP
  * would say so and end the program. */
-#include "guest.h"
+#include "bare.h"
+#include <platform.h>
 
 #define REGION_BYTES (256u << 10)
 #define PIECE_BYTES_MIN 32u
