@@ -105,9 +105,9 @@ enum hvt_feature {
 #define HVT_GRANT_MAGIC 0x315456486e726154ull /* "TarnHVT1" in memory */
 struct hvt_grant {
     uint64_t magic;
-    uint32_t version;                   /* 1 */
-    uint32_t features;                  /* those wished for that this tender has */
-    uint8_t seed[32];                   /* from the host's getrandom, for this run only */
+    uint32_t version;  /* 1 */
+    uint32_t features; /* those wished for that this tender has */
+    uint8_t seed[32];  /* from the host's getrandom, for this run only */
 };
 
 /* Up to HVT_FRAMES_MAX frames in one call: an array of struct hvt_frame at `frames`. Done in order

@@ -19,86 +19,13 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "spt"))
 import net  # noqa: E402
-from harness import (Skip, check, checks, expect, ip, main, make_disk, make_tap, part_check, ping,  # noqa: E402
-                     run, start)
+from harness import check, expect, ip, main, make_disk, make_tap, run, Skip, start  # noqa: E402
+from machine import Gdb, HALT, elf, part, run_code, upstream_test, with_kvm  # noqa: E402
 
 TENDER, SOURCE, WORK = sys.argv[1:4]
 PROFILE = os.path.join(os.path.dirname(TENDER), "..", "..", "..", "tests", "hvt", "profile")
 WORK = os.environ.get("TARN_HVT_BUILD") or WORK
 UPSTREAM = os.environ.get("TARN_SOLO5_HVT") or shutil.which("solo5-hvt")
-UPSTREAM_TESTS = os.environ.get("TARN_SOLO5_TESTS")
-
-# -- what KVM there is -------------------------------------------------------------------------------
-
-# 64-bit code at 0x100000, as the ABI starts it: an SSE instruction first, or none; then HALT with 7.
-SSE = bytes.fromhex("0f59c9")  # mulps %xmm1, %xmm1
-HALT = bytes.fromhex("b800201000"  # mov $0x102000, %eax
-                     "66ba0805"    # mov $0x508, %dx
-                     "ef0f0b")     # out %eax, %dx; ud2
-
-
-def elf(code, manifest=b"", flags=5, data=struct.pack("<QiI", 0, 7, 0)):
-    """The least image: a text segment, a data segment that holds HALT's arguments, two notes."""
-    entry = struct.pack("<68sI32x", b"", 1 << 30)
-    count = 1 + len(manifest) // 104
-    abi = struct.pack("<III8s4I", 6, 16, 0x31494241, b"Solo5", 1, 2, 0, 0)
-    body = struct.pack("<II", 1, count) + entry + manifest
-    mft = struct.pack("<III8sI", 6, 4 + len(body), 0x3154464d, b"Solo5", 0) + body
-    head = 64 + 4 * 56
-    at_code = head
-    at_data = at_code + len(code)
-    at_abi = at_data + len(data)
-    at_mft = at_abi + len(abi)
-
-    def header(kind, rights, at, addr, size):
-        return struct.pack("<IIQQQQQQ", kind, rights, at, addr, addr, size, size, 4096)
-    return (struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, 0x100000, 64, 0, 0, 64, 56, 4,
-                        64, 0, 0)
-            + header(1, flags, at_code, 0x100000, len(code)) + header(1, 6, at_data, 0x102000, len(data))
-            + header(4, 4, at_abi, 0, len(abi)) + header(4, 4, at_mft, 0, len(mft))
-            + code + data + abi + mft)
-
-
-def run_code(folder, code, *options, **kw):
-    path = f"{folder}/code"
-    with open(path, "wb") as file:
-        file.write(elf(code, **kw))
-    return run(*options, "--", path)
-
-
-kvm = {}
-
-
-def probe(folder):
-    """What this machine's KVM can do, found by running guests."""
-    if not kvm:
-        if not os.path.exists("/dev/kvm"):
-            kvm["why"] = "no /dev/kvm"
-            return
-        status, said = run_code(folder, HALT)
-        kvm["why"] = "" if status == 7 else f"KVM runs no guest here: {said.strip().splitlines()[:1]}"
-        kvm["sse"] = status == 7 and run_code(folder, SSE + HALT)[0] == 7
-
-
-def with_kvm(function):
-    """A check that needs a KVM that runs guests."""
-    def go(folder):
-        probe(folder)
-        if kvm["why"]:
-            raise Skip(kvm["why"])
-        function(folder)
-    go.__doc__ = function.__doc__
-    go.__name__ = function.__name__
-    return check(go)
-
-
-def part(function, *needs):
-    def kvm_there():
-        probe("/tmp")
-        if kvm["why"]:
-            raise Skip(kvm["why"])
-    return part_check(function, kvm_there, *needs)
-
 
 # -- this tree's images ------------------------------------------------------------------------------
 
@@ -310,6 +237,27 @@ def crashes_named(folder):
 def frames(folder):
     """frames of every size come back as they were"""
     net.echo(start, TENDER, image("echo"), [os.urandom(n) for n in (14, 15, 60, 64, 511, 1000, 1513, 1514)])
+
+
+@with_kvm
+def frames_per_exit(folder):
+    """a burst of frames leaves the machine fewer times than there are frames"""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.settimeout(20)
+    with ours, theirs:
+        for _ in range(10):  # what a socket pair holds
+            ours.send(bytes(60))
+        fd = theirs.fileno()
+        guest = start([TENDER, "--mem=4", "--counters", f"--net:service=@{fd}", image("echo")],
+                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=[fd])
+        for _ in range(10):
+            assert ours.recv(100) == bytes(60)
+        ours.send(b"stop now")
+        assert guest.wait(20) == 0
+        said = guest.stderr.read().decode()
+    calls, moved = map(int, re.search(r"(\d+) hypercalls, (\d+) frames", said).groups())
+    print(f"# {moved} frames in {calls} exits of the machine")
+    assert moved == 22 and calls < moved, said
 
 
 def check_disk(folder, tender, *flush):
@@ -542,43 +490,6 @@ def sandbox_profile(folder):
 # -- debugging ---------------------------------------------------------------------------------------
 
 
-class Gdb:
-    """gdb's end of its remote protocol, by hand."""
-
-    def __init__(self, folder, path, *options):
-        where = f"{folder}/gdb.sock"
-        if os.path.exists(where):
-            os.unlink(where)
-        self.guest = start([TENDER, "--mem=4", f"--gdb={where}", *options, path], stdout=subprocess.PIPE,
-                           stderr=subprocess.PIPE)
-        assert b"waiting for gdb" in self.guest.stderr.readline()
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60)
-        self.socket.connect(where)
-
-    def send(self, text):
-        self.socket.send(f"${text}#{sum(text.encode()) & 255:02x}".encode())
-
-    def receive(self):
-        data = b""
-        while not re.search(rb"\$([^#]*)#..$", data):
-            data += self.socket.recv(1)
-        return re.search(rb"\$([^#]*)#..$", data).group(1).decode()
-
-    def ask(self, text):
-        self.send(text)
-        return self.receive()
-
-    def registers(self):
-        raw = self.ask("g")
-        return struct.unpack("<17Q", bytes.fromhex(raw[:17 * 16]))
-
-    def count(self, addr):
-        said = bytes.fromhex(self.ask("qRcmd," + f"count {addr:#x}".encode().hex())).decode()
-        assert said.split()[0].isdigit(), said
-        return int(said.split()[0])
-
-
 @with_kvm
 def gdb_stub(folder):
     """--gdb: registers, memory, steps, breakpoints in software and hardware, and a count of instructions"""
@@ -660,143 +571,6 @@ def operator(folder):
     expect(run("--version", mem=None), 0, "hvt ABI 2")
 
 
-# -- upstream's guests ---------------------------------------------------------------------------------
-
-
-def upstream_test(name):
-    path = f"{UPSTREAM_TESTS}/test_{name}/test_{name}.hvt"
-    if not UPSTREAM_TESTS or not os.path.exists(path):
-        raise Skip("no upstream test guests (TARN_SOLO5_TESTS)")
-    return path
-
-
-# The last two that upstream's own tender fails on Linux, too, KVM having no rights to execute: that the
-# guest is not stopped there is a fact about the ABI, whose page tables are upstream's guests' only ones.
-UPSTREAM_GUESTS = {
-    "hello": (0, "SUCCESS", ["Hello_Solo5"]),
-    "quiet": (0, "SUCCESS", ["--solo5:quiet"]),
-    "output": (0, "", []),
-    "globals": (0, "SUCCESS", []),
-    "tls": (0, "SUCCESS", []),
-    "time": (0, "SUCCESS", []),
-    "exception": (255, "ABORT", []),
-    "zeropage": (255, "ABORT", []),
-    "notls": (255, "ABORT", []),
-    "ssp": (255, "ABORT", []),
-    "xnow": (1, "read-only memory", []),
-    "rnow": (1, "read-only memory", []),
-    "wnox": (1, "FAILURE", []),
-    "rnox": (1, "FAILURE", []),
-}
-
-
-def upstream_guest(name, status, text, args):
-    def go(folder):
-        expect(run(upstream_test(name), *args, mem=4), status, text)
-    go.__doc__ = f"upstream's {name}"
-    go.__name__ = name
-    with_kvm(go)
-
-
-for guest_name, wanted in UPSTREAM_GUESTS.items():
-    upstream_guest(guest_name, *wanted)
-
-
-@with_kvm
-def upstream_fpu(folder):
-    """upstream's fpu"""
-    path = upstream_test("fpu")
-    if not kvm["sse"]:
-        raise Skip("this KVM runs guests, and has no SSE for them")
-    expect(run(path, mem=4), 0, "SUCCESS")
-
-
-@with_kvm
-def upstream_dumpcore(folder):
-    """upstream's dumpcore"""
-    os.mkdir(f"{folder}/upstream-cores")
-    expect(run(f"--dumpcore={folder}/upstream-cores", upstream_test("dumpcore"), mem=4), 255, "a core is in")
-    assert len(os.listdir(f"{folder}/upstream-cores")) == 1
-
-
-@with_kvm
-def upstream_blk(folder):
-    """upstream's blk, with both sizes of sectors, and its wrong disks"""
-    path = upstream_test("blk")
-    disk = make_disk(f"{folder}/storage.img", 128 << 10)
-    for more in ([], ["--block-sector-size:storage=4096"]):
-        expect(run(f"--block:storage={disk}", *more, "--", path, mem=4), 0, "SUCCESS")
-    for size, sector in ((6144, 4096), (1563, 521), (256, 256)):
-        disk = make_disk(f"{folder}/storage.img", size)
-        expect(run(f"--block:storage={disk}", f"--block-sector-size:storage={sector}", "--", path, mem=4),
-               1, "tarn-hvt: ")
-
-
-@with_kvm
-def upstream_maxdevices(folder):
-    """upstream's mft_maxdevices: 63 disks"""
-    path = upstream_test("mft_maxdevices")
-    options = [f"--block:storage{i}=" + make_disk(f"{folder}/storage{i}.img", 4096) for i in range(63)]
-    expect(run(*options, "--", path, mem=4), 0, "SUCCESS")
-
-
-@check
-def upstream_broken(folder):
-    """upstream's broken image is refused"""
-    upstream_test("hello")
-    expect(run(f"{UPSTREAM_TESTS}/test_buggyelf/buggyelf.hvt"), 1, "tarn-hvt: ")
-
-
-def upstream_part(function):
-    return part(function, lambda: upstream_test("net"))
-
-
-# Where KVM interprets, a ping's answer takes a millisecond: a few thousand are enough to see it.
-@upstream_part
-def upstream_net(folder):
-    """upstream's net: pings"""
-    make_tap("tap100")
-    guest = start([TENDER, "--mem=4", "--net:service0=tap100", "--", upstream_test("net")],
-                  stdout=subprocess.PIPE)
-    while b"Serving ping" not in guest.stdout.readline():
-        assert guest.poll() is None
-    done = subprocess.run(["ping", "-q", "-c", "100", "-i", "0.01", "10.0.0.2"], capture_output=True)
-    assert b" 0% packet loss" in done.stdout, done.stdout
-
-
-@upstream_part
-def upstream_net_2if(folder):
-    """upstream's net_2if: pings to each of two"""
-    make_tap("tap100")
-    make_tap("tap101", "10.1.0.1/24")
-    guest = start([TENDER, "--mem=4", "--net:service0=tap100", "--net:service1=tap101", "--",
-                   upstream_test("net_2if")], stdout=subprocess.PIPE)
-    while b"Serving ping" not in guest.stdout.readline():
-        assert guest.poll() is None
-    for address in ("10.0.0.2", "10.1.0.2"):
-        done = subprocess.run(["ping", "-q", "-c", "50", "-i", "0.01", address], capture_output=True)
-        assert b" 0% packet loss" in done.stdout, done.stdout
-
-
-@upstream_part
-def upstream_net_mtu(folder):
-    """upstream's net_mtu: 9000"""
-    make_tap("tap102", "10.2.0.1/24", mtu=9000)
-    expect(run("--net:service0=tap102", "--", upstream_test("net_mtu"), mem=4), 0, "SUCCESS", "MTU is 9000")
-
-
-def quick():
-    if not kvm["sse"]:
-        raise Skip("this KVM interprets its guests, which would take most of a minute")
-
-
-@lambda function: part(function, lambda: upstream_test("net"), quick)
-def upstream_net_ring(folder):
-    """upstream's net_ring, by hypercalls"""
-    make_tap("tap100")
-    pinging = ping("10.0.0.2", 10000, "deadbeef")
-    expect(run("--net:service0=tap100", "--", upstream_test("net_ring"), mem=4, timeout=60), 0, "SUCCESS")
-    pinging.kill()
-
+import upstream_guests  # noqa: E402,F401 (checks that come last)
 
 sys.exit(main(images_build))

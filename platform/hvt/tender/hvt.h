@@ -20,6 +20,7 @@ struct hvt {
     int core_fd;             /* that folder */
     const char *gdb;         /* --gdb: a port, or a socket's path; NULL: none */
     int gdb_fd;              /* the debugger's connection */
+    bool counts;             /* --counters */
 };
 
 /* vm.c: the virtual machine, of one processor. */

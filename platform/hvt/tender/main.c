@@ -2,6 +2,7 @@
 /* tarn-hvt: runs an hvt image in a virtual machine that can do nothing but make hypercalls. */
 #include "hvt.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -24,6 +25,7 @@ static const char usage[] =
     "  --pcap=FILE              capture every frame of every tap\n"
     "  --dumpcore=FOLDER        leave a core file there when the program crashes\n"
     "  --gdb[=PORT|PATH]        wait for gdb on that port of 127.0.0.1 (1234), or on a socket\n"
+    "  --counters               say at the end how many hypercalls moved how many frames\n"
     "  --help, --version\n"
     "\n"
     "ARGUMENTS go to the program; IMAGE --help lists what it takes.\n";
@@ -38,6 +40,8 @@ static bool option(struct tender *t, const char *word) {
         h->gdb = gdb ? gdb : port;
     else if (strcmp(word, "--gdb") == 0)
         h->gdb = "1234";
+    else if (strcmp(word, "--counters") == 0)
+        h->counts = true;
     else
         return folder;
     return true;
@@ -82,5 +86,9 @@ int main(int argc, char **argv) {
     tender_forget_environment();
     privileges_drop(&hvt.t);
     sandbox_install(&hvt);
-    _exit(vm_run(&hvt));
+    int status = vm_run(&hvt);
+    if (hvt.counts)
+        fprintf(stderr, "tarn-hvt: %llu hypercalls, %llu frames\n",
+                (unsigned long long)hvt.calls.calls, (unsigned long long)hvt.calls.frames);
+    _exit(status);
 }

@@ -33,9 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (hvt_hypercall(&m.calls, (uint16_t)(HVT_PORT + r.nr), at) != HVT_GOES_ON)
             break;
     }
-    for (size_t i = 0; i < TEXT; i++)
-        TARN_ASSERT(memory[i] == 0);
-    for (size_t i = TEXT; i < DATA; i++)
-        TARN_ASSERT(memory[i] == 0xcc);
+    TARN_ASSERT(memory[0] == 0 && memcmp(memory, memory + 1, TEXT - 1) == 0);
+    TARN_ASSERT(memory[TEXT] == 0xcc
+                && memcmp(memory + TEXT, memory + TEXT + 1, DATA - TEXT - 1) == 0);
     return 0;
 }
