@@ -183,12 +183,45 @@ zone:
     return lab.spawn(space, "nsd", "-d", "-c", conf, log="nsd.log")
 
 
+def signed(lab, space):
+    """A zone signed by ldns, with NSEC and with NSEC3: delv validates what we answer, denials too."""
+    key = subprocess.run(["ldns-keygen", "-a", "ECDSAP256SHA256", "-k", "example"], cwd=lab.dir, check=True,
+                         capture_output=True, text=True).stdout.strip()
+    lines = [line for line in ZONE.format(serial=7).splitlines() if line[0] not in "$hk"]
+    lab.write("plain", "$ORIGIN example.\n$TTL 3600\n" + "\n".join(lines) + "\n"
+              + "".join(f'big TXT "{i} {"a" * 60}"\nn{i} A 10.0.0.1\n' for i in range(40)))
+    with open(lab.path(f"{key}.key")) as f:
+        public = f.read().split("DNSKEY")[1].split(";")[0].split()
+    anchor = lab.write("anchor", f'trust-anchors {{ example. static-key {" ".join(public[:3])} '
+                                 f'"{"".join(public[3:])}"; }};\n')
+    for port, options in ((5405, ()), (5406, ("-n", "-s", "aabb", "-t", "3"))):
+        subprocess.run(["ldns-signzone", *options, "-o", "example", "-f", lab.path("signed"), lab.path("plain"), key],
+                       cwd=lab.dir, check=True, capture_output=True)
+        with open(lab.path("signed")) as f:
+            image = store(lab, f"signed{port}.img", example=f.read())
+        lab.spawn(space, DNSD_HOST, f"--block:storage={image}", f"--port={port}", log=f"signed{port}.log")
+        wait_serial(lab, space, "127.0.0.1", port, 7)
+        delv = ("delv", "@127.0.0.1", "-p", str(port), "-a", anchor, "+root=example")
+        for name, kind, expected in (
+                ("www.example", "A", "fully validated"), ("a.b.wild.example", "TXT", "fully validated"),
+                ("x.old.example", "A", "fully validated"), ("big.example", "TXT", "fully validated"),
+                ("web.example", "MX", "negative response, fully validated"),
+                ("nope.example", "A", "negative response, fully validated"),
+                ("q.nope.web.example", "A", "negative response, fully validated"),
+                ("wild.example", "A", "negative response, fully validated"),
+                ("a.wild.example", "A", "negative response, fully validated"),
+                ("sub.example", "DS", "negative response, fully validated"),
+                ("example", "ANY", "fully validated")):
+            out = lab.run(space, *delv, name, kind, check=False).stdout
+            assert expected in out, (port, name, kind, out)
+
+
 def without_big(records):
     return {r for r in records if " txt " not in r and " soa " not in r}
 
 
 def main():
-    want("dig", "kdig", "drill", "knotd", "nsd", "ip")
+    want("dig", "delv", "kdig", "drill", "knotd", "nsd", "ip", "ldns-keygen", "ldns-signzone")
     with Lab("dnsd") as lab:
         space = lab.space("one")
         fd = lab.tap(space, "tap0")
@@ -199,6 +232,7 @@ def main():
                         "--nsid=here", f"--transfer-to={KERNEL}/32", fds=(fd,), log="tap.log")
         lab.wait_for("listening", "tap.log", tap)
         clients(lab, space, TARN, 53)
+        signed(lab, space)
         # Tarn is the primary of NSD and of Knot, over its own TCP.
         nsd_child = nsd(lab, space, secondary_of=TARN)
         knot_child, _ = knot(lab, space, 0, secondary_of=f"{TARN}@53")
@@ -235,7 +269,8 @@ def main():
         assert copy == axfr(lab, space, "127.0.0.1", 5402)
         assert "added.example. 60 in a 192.0.2.200" in copy and "n7.example. 3600 in a 10.0.0.1" not in copy
         assert "IXFR, outgoing" in lab.log("knot.log"), lab.log("knot.log")
-        print("dig, kdig and drill agree; NSD and Knot copied the zone, and theirs were copied, with a change by IXFR")
+        print("dig, kdig and drill agree; NSD and Knot copied the zone, and theirs were copied, with a change by IXFR; "
+              "delv validates zones signed with NSEC and NSEC3")
 
 
 main()
