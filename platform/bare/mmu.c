@@ -11,6 +11,7 @@ enum { PRESENT = 1, WRITABLE = 2, UNCACHED = 0x18 };
 #define ADDRESS 0x000ffffffffff000ull
 #define DATA (PRESENT | WRITABLE | NO_EXEC)
 #define LEVELS 4u
+#define TABLE_SPAN (512u * PAGE)
 
 extern uint8_t tarn_image[], tarn_text[], tarn_data[], tarn_sealed[], tarn_sealed_end[],
     tarn_guard0[], tarn_guard1[], tarn_guard2[], tarn_guard3[], tarn_guard4[], tarn_guard5[],
@@ -53,8 +54,10 @@ static uint64_t *entry_of(uint64_t addr, bool make) {
 }
 
 static bool map(uint64_t from, uint64_t to, uint64_t rights) {
+    uint64_t *entry = NULL;
     for (uint64_t at = from & ~(uint64_t)(PAGE - 1); at < to; at += PAGE) {
-        uint64_t *entry = entry_of(at, true);
+        /* The entries of one table's pages lie side by side. */
+        entry = entry && at % TABLE_SPAN ? entry + 1 : entry_of(at, true);
         if (!entry)
             return false;
         *entry = at | rights;

@@ -153,21 +153,20 @@ def env_of(got):
 
 
 def check_env(tender):
-    one, two = (env_of(run(image("env"), tender=tender)) for _ in range(2))
+    one, two = (env_of(run(image("env"), tender=tender, mem=mem)) for mem in (2, 4))
     assert abs(int(one["wall"]) / 1e9 - time.time()) < 60, one
     assert 20e6 <= int(one["slept"]) < 500e6, one
     assert one["random"] != two["random"] and one["canary"] != two["canary"], (one, two)
     assert int(one["canary"]) % 256 == 0 and int(one["canary"]) != 0, one
     assert int(one["dirty"]) == 0 and int(one["heap"]) > 256 << 10, one
-    large = env_of(run(image("env"), tender=tender, mem=4))
-    assert int(large["heap"]) > 2 << 20, large
+    assert int(two["heap"]) > 2 << 20, two
 
 
 @with_kvm
 def env(folder):
     """clocks run, random numbers and canaries differ, all memory is there and zero; words stay words"""
     check_env(TENDER)
-    for text in ("", "a b", 'say "so"', "back\\slash", "tab\tand\nline"):
+    for text in ("", 'say "so"', "back\\slash, tab\tand\nline"):
         expect(run(image("env"), f"--text={text}"), 0, f"text [{text}]")
     expect(run(image("answer")), 42)
     expect(run(image("env"), "--text=" + "x" * 8185), 1, "command line is longer")
@@ -261,7 +260,7 @@ def frames_per_exit(folder):
 
 
 def check_disk(folder, tender, *flush):
-    for block, size in ((512, 8192), (4096, 16384), (512, 512)):
+    for block, size in ((512, 4096), (4096, 8192), (512, 512)):
         path = make_disk(f"{folder}/disk-{size}.img", size)
         expect(run(f"--block:storage={path}", f"--block-sector-size:storage={block}", image("disk"),
                    mem=4, tender=tender), 0, "good all of it", "good behind the end", *flush)
@@ -476,6 +475,8 @@ def sandbox_process(folder):
 @with_kvm
 def sandbox_profile(folder):
     """it runs under a container runtime's list of system calls for hvt tenders, from its own start on"""
+    if b"__asan_init" in open(TENDER, "rb").read():
+        raise Skip("a sanitizer makes system calls of its own")
     path = f"{folder}/code"
     with open(path, "wb") as file:
         file.write(elf(HALT))

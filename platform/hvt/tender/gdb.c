@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -475,7 +476,7 @@ void gdb_stopped(struct hvt *h) {
             receive(h, TARN_BYTES_ARRAY(room), &packet) ? command(h, packet, stop) : NEXT_DETACH;
         interrupted = 0; /* those were the packets themselves */
         if (next == NEXT_KILL)
-            _exit(137);
+            syscall(SYS_exit_group, 137);
         if (next == NEXT_DETACH)
             detach(h);
         else if (next != NEXT_ASK && !debug(h, next == NEXT_STEP))
