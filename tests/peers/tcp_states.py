@@ -104,6 +104,12 @@ class Kernel:
     def write(self, s, data):
         s.send(data)
 
+    def read(self, s):
+        try:
+            return s.recv(1 << 20)
+        except BlockingIOError:
+            return b""
+
     def shutdown(self, s):
         s.shutdown(socket.SHUT_WR)
 
@@ -174,6 +180,12 @@ class Tarn:
 
     def write(self, s, data):
         self.call("write", s, data, ctypes.c_size_t(len(data)))
+
+    def read(self, s):
+        got = b""
+        while (n := self.call("read", s, self.buffer, ctypes.c_size_t(65536))) > 0:
+            got += self.buffer.raw[:n]
+        return got
 
     def shutdown(self, s):
         self.call("shutdown", s, socket.SHUT_WR)
@@ -473,4 +485,5 @@ def main(library, only=None):
     assert unexplained == 0
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

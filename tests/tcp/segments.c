@@ -124,6 +124,50 @@ Test(segments, rfc2018_blocks_most_recent_first_and_rfc2883_duplicates) {
     hand_done(&h);
 }
 
+/* Given `text` from `base + at` on: the ACK, and its first block, from `base` on. */
+static void expect_first_block(struct hand *h, uint32_t base, uint32_t at, const char *text,
+                               uint32_t ack, uint32_t start, uint32_t end) {
+    h->seq = base + at;
+    hand_give(h, ACK, text);
+    struct seg a = hand_expect(h->net, ACK);
+    cr_assert_eq(a.ack, base + ack);
+    cr_assert_geq(a.options_len, 12);
+    cr_assert_eq(wire_u32(a.options + 4), base + start);
+    cr_assert_eq(wire_u32(a.options + 8), base + end);
+}
+
+/* RFC 2883 section 4.2.1: a part of a segment may be a duplicate, of what came behind a hole, too.
+ */
+Test(segments, rfc2883_parts_of_segments_are_reported) {
+    struct hand h = hand_passive(WITH_SACK, NULL, NULL);
+    uint32_t base = h.seq;
+    expect_first_block(&h, base, 20, "0123456789", 0, 20, 30);
+    expect_first_block(&h, base, 25, "0123456789", 0, 25, 30); /* its front is known */
+    expect_first_block(&h, base, 15, "0123456789", 0, 20, 25); /* its back */
+    expect_first_block(&h, base, 50, "01234", 0, 50, 55);
+    expect_first_block(&h, base, 40, "012345678901234567890", 0, 50, 55); /* its middle */
+    expect_first_block(&h, base, 0, "01234567890123456789", 35, 15, 20);  /* and in order */
+    hand_done(&h);
+}
+
+/* RFC 5681 section 4.2: what fills a gap is acknowledged at once, the last of them too. */
+Test(segments, rfc5681_4_2_filled_gap_is_acknowledged_at_once) {
+    struct hand h = hand_passive(0, NULL, NULL);
+    uint32_t base = h.seq;
+    for (int i = 0; i < 20; i++) { /* the quick ACKs of the start are over */
+        hand_give(&h, ACK, "x");
+        net_run_for(h.net, TARN_MS(100));
+    }
+    hand_drop_all(h.net);
+    h.seq = base + 21;
+    hand_give(&h, ACK, "z");
+    cr_assert_eq(hand_expect(h.net, ACK).ack, base + 20);
+    h.seq = base + 20;
+    hand_give(&h, ACK, "y");
+    cr_assert_eq(hand_expect(h.net, ACK).ack, base + 22);
+    hand_done(&h);
+}
+
 Test(segments, fin_out_of_order_waits_for_what_is_missing) {
     struct hand h = hand_passive(0, NULL, NULL);
     struct seg s = hand_seg(&h, ACK | FIN, "world");

@@ -207,7 +207,7 @@ static bool ack_moves_state(struct tcp_conn *c) {
 
 static void quick_or_delayed_ack(struct tcp_conn *c, const struct tcp_segment *seg, bool in_order) {
     uint32_t unacked = c->rcv_nxt - c->rcv_acked;
-    if (!in_order || c->range_count > 0) {
+    if (!in_order) {
         /* RFC 5681 section 4.2: at once, and one for each segment where the peer has to count. */
         c->ack_now = true;
         if (!c->sack_ok && c->dupacks_due < 8)
@@ -277,7 +277,7 @@ static bool data_input(struct tcp_conn *c, struct tcp_segment *seg) {
     uint32_t before = c->rcv_nxt;
     trim_to_window(c, seg);
     if (seg->len > 0) {
-        bool in_order = seg->seq == c->rcv_nxt;
+        bool in_order = seg->seq == c->rcv_nxt && c->range_count == 0; /* and fills no gap */
         uint32_t piece = TARN_MIN(seg->piece_bytes, 65535u);
         c->rcv_mss = (uint16_t)TARN_MAX(c->rcv_mss, piece);
         if (c->orphan) {

@@ -112,11 +112,32 @@ static void trim_front(struct tarn_pkt *pkt, uint32_t n) {
     TARN_ASSERT(cut);
 }
 
-/* What rcv_nxt has reached moves from the ranges to the queue. */
+static bool touch(const struct tcp_sack_block *b, uint32_t start, uint32_t end) {
+    return seq_le(start, b->end) && seq_le(b->start, end);
+}
+
+/* RFC 2883 section 4: one block tells; what does not touch it is not told. */
+static void note_duplicate(struct tcp_conn *c, uint32_t start, uint32_t end) {
+    struct tcp_sack_block *d = &c->duplicate;
+    if (d->start == d->end)
+        *d = (struct tcp_sack_block){start, end};
+    else if (touch(d, start, end))
+        *d = (struct tcp_sack_block){seq_lt(start, d->start) ? start : d->start,
+                                     seq_max(end, d->end)};
+}
+
+/* What rcv_nxt has reached moves from the ranges to the queue, the highest first. What is below it
+ * has come twice; the lowest of it is told. */
 static void take_ranges(struct tcp_conn *c) {
     struct tcp_range *r;
+    uint32_t high = c->rcv_nxt, dup_start = high, dup_end = high;
     while ((r = range_of(seq_tree_floor(&c->ranges, c->rcv_nxt)))) {
         uint32_t seq = r->node.seq;
+        if (seq_lt(seq, high)) {
+            uint32_t end = seq_lt(r->end, high) ? r->end : high;
+            dup_end = end == dup_start ? dup_end : end;
+            dup_start = seq;
+        }
         struct tarn_pkt *pkt = r->head;
         range_remove(c, r);
         while (pkt) {
@@ -132,6 +153,8 @@ static void take_ranges(struct tcp_conn *c) {
             pkt = next;
         }
     }
+    if (dup_start != high)
+        note_duplicate(c, dup_start, dup_end);
 }
 
 static void receive_in_order(struct tcp_conn *c, struct tcp_segment *seg) {
@@ -211,8 +234,10 @@ static void receive_out_of_order(struct tcp_conn *c, struct tcp_segment *seg) {
     }
     if (low && seq_lt(low->end, seg->seq))
         low = NULL; /* there is a hole between */
-    uint32_t known = low ? low->end - seg->seq : 0;
+    uint32_t known = low ? low->end - seg->seq : 0, seg_end = seg->seq + pkt->len;
     trim_front(pkt, known);
+    if (known > 0)
+        note_duplicate(c, seg->seq, low->end);
     uint32_t len = pkt->len, seq = seg->seq + known;
     bool copied = low && coalesce(c, low->tail, pkt);
     if (!copied) {
@@ -243,8 +268,11 @@ static void receive_out_of_order(struct tcp_conn *c, struct tcp_segment *seg) {
     ring_push(c->recent.next, &low->recent);
     struct tcp_range *high;
     while ((high = range_of(seq_tree_above(&c->ranges, low->node.seq)))
-           && seq_le(high->node.seq, low->end))
+           && seq_le(high->node.seq, low->end)) {
+        if (seq_lt(high->node.seq, seg_end))
+            note_duplicate(c, high->node.seq, seq_lt(high->end, seg_end) ? high->end : seg_end);
         range_join(c, low, high);
+    }
 }
 
 void tcp_receive_data(struct tcp_conn *c, struct tcp_segment *seg) {
