@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: ISC */
-/* Serves the folder site/ over HTTP. It is part of the image, as a tar archive. */
+/* Serves the folder site/ over HTTP, or HTTPS. It is part of the image, as a tar archive. */
+#include "secure.h"
+
 #include <tarn/app.h>
 #include <tarn/http_files.h>
 #include <tarn/kv_tar.h>
 
 TARN_NET(service);
 TARN_KEY_U16(port, 80, "TCP port to listen on");
+TARN_KEY_BOOL(tls, "serve HTTPS, with a key and a certificate made at start");
+TARN_KEY_STR(tls_name, "localhost", "whom that certificate is for: a DNS name or an address");
 
 extern const uint8_t website_site[], website_site_end[]; /* from pack.py */
 
@@ -50,6 +54,10 @@ int tarn_main(struct tarn_env *env) {
     enum tarn_err err = tarn_net_listen(net, &local, 128, &listener);
     if (err)
         return failed(env, "cannot listen; choose another with --port", tarn_err_name(err));
+
+    if (tarn_key_bool(env, &tls)
+        && !(listener = website_secure(env, listener, tarn_key_str(env, &tls_name))))
+        return failed(env, "no HTTPS", "not enough memory, or --tls-name is no name");
 
     struct tarn_kv_tar_config archive = {
         .alloc = tarn_env_alloc(env),

@@ -408,6 +408,35 @@ def run_cases(server, cases):
     return failed
 
 
+def over_tls(program, tender):
+    """Once more, behind the same tap, with --tls: curl believes the certificate that it made of itself."""
+    start = time.monotonic()
+    child = subprocess.Popen(([tender, '--net:service=tap0', '--', program] if tender else
+                              [program, '--net:service=tap0']) +
+                             [f'--ipv4={SERVER}/24', '--tls', f'--tls-name={SERVER}', '--port=443'],
+                             stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(50):
+            pem = run('sh', '-c', f'openssl s_client -connect {SERVER}:443 </dev/null 2>/dev/null | openssl x509')
+            if b'BEGIN' in pem.stdout or child.poll() is not None:
+                break
+            time.sleep(0.1)
+        with tempfile.NamedTemporaryFile() as trust:
+            trust.write(pem.stdout)
+            trust.flush()
+            curl = ['curl', '-s', '--max-time', '20', '--cacert', trust.name]
+            page = run(*curl, f'https://{SERVER}/')
+            ten = run(*curl, *[f'https://{SERVER}/'] * 10)
+        good = page.returncode == 0 and b'<html' in page.stdout and ten.stdout == page.stdout * 10
+        good = good and child.poll() is None
+    finally:
+        child.terminate()
+        child.wait(10)
+    print(f'{"over_tls":45} {time.monotonic() - start:6.2f} s  '
+          + ('ok' if good else f'FAILED: curl ended with {page.returncode}'))
+    return not good
+
+
 def build_image(source, build):
     """The website's spt image, made outside of the namespace."""
     commands = [['ninja', '-j2', '-C', build, 'examples/bin/website']]
@@ -451,6 +480,8 @@ def main():
             server.stop()
         if failed:
             print(f'the server said: {server.said()}')
+        if kind in ('tap', 'spt'):
+            failed += over_tls(program, tender)
         sys.exit(1 if failed else 0)
 
 

@@ -47,7 +47,7 @@ static bool can_recv(const struct tarn_tls *t) {
 }
 
 static bool can_write(const struct tarn_tls *t) {
-    return !t->closed && t->phase == CONNECTED && t->out_len == 0;
+    return !t->closed && !t->close_sent && t->phase == CONNECTED && t->out_len == 0;
 }
 
 unsigned tarn_tls_state(const struct tarn_tls *t) {
@@ -137,7 +137,7 @@ void tarn_tls_sign_done(struct tarn_tls *t, struct tarn_span signature) {
 }
 
 enum tarn_err tarn_tls_update_keys(struct tarn_tls *t, bool both) {
-    if (t->closed || t->phase != CONNECTED)
+    if (t->closed || t->close_sent || t->phase != CONNECTED)
         return TARN_INVALID;
     tarn_tls_flush(t);
     uint8_t text[5] = {MSG_KEY_UPDATE, 0, 0, 1, both};

@@ -71,17 +71,19 @@ static void put_alert(struct tarn_tls *t, enum tarn_tls_alert alert) {
 void fail(struct tarn_tls *t, enum tarn_tls_alert alert) {
     if (t->closed)
         return;
-    put_alert(t, alert);
+    if (!t->close_sent)
+        put_alert(t, alert);
     t->alert = alert;
     t->closed = t->fault_is_ours = true;
     t->plain.len = 0;
 }
 
 void tarn_tls_close(struct tarn_tls *t) {
-    if (t->closed)
+    if (t->closed || t->close_sent)
         return;
     put_alert(t, TARN_TLS_CLOSE_NOTIFY);
-    t->closed = true;
+    t->close_sent = true;
+    t->closed = t->peer_closed || t->phase != CONNECTED;
 }
 
 size_t record_wanted(const struct tarn_tls *t) {
@@ -134,7 +136,7 @@ static enum tarn_tls_alert take_alert(struct tarn_tls *t, struct tarn_span body)
     t->peer_closed = t->alert_was_theirs = true;
     t->alert = (enum tarn_tls_alert)alert;
     /* During the handshake, or with any other alert, that was all (section 6.2). */
-    if (alert != TARN_TLS_CLOSE_NOTIFY || t->phase != CONNECTED)
+    if (alert != TARN_TLS_CLOSE_NOTIFY || t->phase != CONNECTED || t->close_sent)
         t->closed = true;
     return FINE;
 }
@@ -220,7 +222,7 @@ void record_input(struct tarn_tls *t) {
 
 void tarn_tls_flush(struct tarn_tls *t) {
     size_t n = t->app_len;
-    if (n == 0 || t->closed)
+    if (n == 0 || t->closed || t->close_sent)
         return;
     t->app_len = 0;
     if (record_put(t, CONTENT_APP, n) != FINE)

@@ -127,7 +127,7 @@ struct tarn_tls {
     struct tarn_bytes plain; /* of the record in `in`, not read yet */
     uint8_t phase;           /* of the handshake: src/internal.h */
     enum tarn_tls_alert alert;
-    bool closed, peer_closed, fault_is_ours, alert_was_theirs;
+    bool closed, close_sent, peer_closed, fault_is_ours, alert_was_theirs;
     int64_t now;
 
     struct tarn_tls_keys rx, tx;

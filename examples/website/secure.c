@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+/* HTTPS: the website makes its own identity when it starts. */
+#include "secure.h"
+
+#include <tarn/tls_flow.h>
+#include <tarn/x509_issue.h>
+
+#define CONNECTIONS 48
+#define DAY 86400
+
+struct secure {
+    uint8_t secret[32], point[65], der[1024];
+    struct tarn_private_key key;
+    struct tarn_span chain[1], alpn[1];
+    struct tarn_tls_identity identity;
+    struct tarn_tls_config config;
+};
+
+static bool make_identity(struct secure *s, struct tarn_span name, struct tarn_random *random,
+                          int64_t now) {
+    s->key = (struct tarn_private_key){
+        .pub = {.type = TARN_PK_P256, .point = TARN_SPAN_ARRAY(s->point)},
+        .secret = TARN_SPAN_ARRAY(s->secret),
+    };
+    struct tarn_x509_issue issue = {
+        .subject = {.common_name = name, .dns_names = &name, .dns_name_count = 1},
+        .key = &s->key.pub,
+        .signer = &s->key,
+        .not_before = now - DAY,
+        .not_after = now + 90 * DAY,
+        .random = random,
+    };
+    return tarn_pk_generate(TARN_PK_P256, random, TARN_BYTES_ARRAY(s->secret),
+                            TARN_BYTES_ARRAY(s->point))
+               == TARN_OK
+           && tarn_x509_make(&issue, TARN_BYTES_ARRAY(s->der), &s->chain[0]) == TARN_OK;
+}
+
+static void say_fingerprint(struct tarn_env *env, struct tarn_span der) {
+    uint8_t hash[32], text[128];
+    struct tarn_writer w = TARN_WRITER_ARRAY(text);
+    tarn_digest_of(&tarn_sha256, der, TARN_BYTES_ARRAY(hash));
+    tarn_writer_str(&w, "website: certificate SHA-256 ");
+    for (size_t i = 0; i < sizeof hash; i++)
+        tarn_writer_hex(&w, hash[i], 2);
+    tarn_writer_str(&w, "\n");
+    tarn_put(env, tarn_writer_span(&w));
+}
+
+struct tarn_listener *website_secure(struct tarn_env *env, struct tarn_listener *below,
+                                     struct tarn_span name) {
+    struct secure *s = TARN_NEW(tarn_env_alloc(env), struct secure);
+    int64_t now = (int64_t)(tarn_wall_ns(env) / 1000000000);
+    struct tarn_tls_flows *flows;
+    if (!s || !make_identity(s, name, tarn_env_random(env), now))
+        return NULL;
+    s->alpn[0] = TARN_SPAN_LIT("http/1.1");
+    s->identity = (struct tarn_tls_identity){s->chain, 1, &s->key};
+    s->config = (struct tarn_tls_config){
+        .server = true,
+        .identities = &s->identity,
+        .identity_count = 1,
+        .alpn = s->alpn,
+        .alpn_count = 1,
+        .random = tarn_env_random(env),
+    };
+    struct tarn_tls_flows_config config = {
+        .alloc = tarn_env_alloc(env),
+        .tasks = tarn_env_tasks(env),
+        .clock = tarn_env_clock(env),
+        .tls = &s->config,
+        .connections = CONNECTIONS,
+    };
+    if (tarn_tls_flows_new(&config, &flows))
+        return NULL;
+    say_fingerprint(env, s->chain[0]);
+    return tarn_tls_flows_listen(flows, below);
+}

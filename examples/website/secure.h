@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef WEBSITE_SECURE_H
+#define WEBSITE_SECURE_H
+
+#include <tarn/app.h>
+#include <tarn/flow.h>
+
+/* TLS on what `below` accepts, with a key and a certificate for `name` that are made now, and whose
+ * fingerprint is said. NULL: not enough memory. */
+struct tarn_listener *website_secure(struct tarn_env *env, struct tarn_listener *below,
+                                     struct tarn_span name);
+
+#endif

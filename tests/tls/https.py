@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""The website over HTTPS, on the host's sockets, with curl and openssl as its clients.
+
+usage: https.py WEBSITE
+"""
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+
+passed = failed = 0
+
+
+def check(what, ok, *told):
+    global passed, failed
+    passed += bool(ok)
+    failed += not ok
+    if not ok:
+        print(f'FAIL: {what}: ' + ' | '.join(str(t)[-500:] for t in told))
+
+
+def curl(port, *args, ca='site.pem'):
+    out = subprocess.run(['curl', '-s', '--noproxy', '*', '--max-time', '10', '--cacert', ca, *args],
+                         capture_output=True)
+    return out.returncode, out.stdout
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+def certificate(port):
+    out = subprocess.run(['openssl', 's_client', '-connect', f'127.0.0.1:{port}', '-alpn', 'http/1.1'],
+                         stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    pem = subprocess.run(['openssl', 'x509'], input=out.stdout, capture_output=True, text=True).stdout
+    with open('site.pem', 'w') as f:
+        f.write(pem)
+    print_ = subprocess.run(['openssl', 'x509', '-noout', '-fingerprint', '-sha256'], input=pem, capture_output=True,
+                            text=True).stdout
+    return out.stdout, print_.strip().split('=')[-1].replace(':', '').lower()
+
+
+def visit(port, said):
+    text, fingerprint = certificate(port)
+    check('ALPN', 'ALPN protocol: http/1.1' in text, text)
+    check('the fingerprint is the one that was said', said.endswith(fingerprint) and fingerprint, said, fingerprint)
+    url = f'https://localhost:{port}/'
+    status, page = curl(port, url)
+    check('a page', status == 0 and b'<!doctype html>' in page.lower(), status, page)
+    status, twenty = curl(port, *([url] * 20))
+    check('twenty over one connection', status == 0 and twenty == page * 20, status, len(twenty))
+    status, code = curl(port, '-o', '/dev/null', '-w', '%{http_code}', url + 'missing')
+    check('a page that is not there', code == b'404', code)
+    status, _ = curl(port, f'https://127.0.0.1:{port}/')
+    check('another name than the certificate has', status == 60, status)
+    status, _ = curl(port, url, ca='/etc/ssl/certs/ca-certificates.crt')
+    check('a certificate that nobody signed', status == 60, status)
+    status, _ = curl(port, '--tls-max', '1.2', url)
+    check('TLS 1.2', status == 35, status)
+    with socket.create_connection(('127.0.0.1', port), timeout=10) as s:
+        s.sendall(b'GET / HTTP/1.0\r\n\r\n')
+        answer = s.recv(100)
+    check('plain HTTP gets an alert', answer[:1] == b'\x15' and answer[-1:] == bytes([70]), answer)
+    many = [subprocess.Popen(['curl', '-s', '--noproxy', '*', '--max-time', '20', '--cacert', 'site.pem', url],
+                             stdout=subprocess.PIPE) for _ in range(24)]
+    check('24 at once', all(p.communicate()[0] == page for p in many))
+    status, again = curl(port, url)
+    check('and still there', again == page, status)
+
+
+def main():
+    program = os.path.abspath(sys.argv[1])
+    missing = [t for t in ('curl', 'openssl') if not shutil.which(t)]
+    if missing:
+        print(f'SKIP: {", ".join(missing)} not installed')
+        return 77
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        port = free_port()
+        site = subprocess.Popen([program, f'--port={port}', '--tls', '--tls-name=localhost'],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            said = site.stdout.readline().strip()
+            site.stdout.readline()
+            visit(port, said)
+        finally:
+            site.terminate()
+            site.communicate(timeout=10)
+            os.chdir('/')
+    print(f'{passed} passed, {failed} failed, 0 skipped')
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
