@@ -33,9 +33,11 @@ static void on_expired(void *user) {
     replaced(c->d, tarn_dns_server_remove_zone(c->d->server, tarn_dns_name_span(&c->origin)));
 }
 
-bool dnsd_notify(void *user, struct tarn_span zone, const struct tarn_endpoint *client) {
+bool dnsd_notify(void *user, struct tarn_span zone, const struct tarn_endpoint *client,
+                 const struct tarn_dns_tsig_key *key) {
     const struct dnsd *d = user;
     bool known = false;
+    (void)key; /* it only makes us look, and what we get then is signed */
     for (struct dnsd_copy *c = d->copies; c; c = c->next)
         if (tarn_dns_name_equal(zone, tarn_dns_name_span(&c->origin))
             && tarn_dns_secondary_knows(c->secondary, &client->addr)) {
@@ -69,6 +71,8 @@ static bool start(struct dnsd *d, struct tarn_net *net, struct tarn_span text) {
                                                .on_zone = on_zone,
                                                .on_expired = on_expired,
                                                .user = c,
+                                               .key = d->has_key ? &d->key : NULL,
+                                               .clock = tarn_env_clock(d->env),
                                                .log = tarn_env_log(d->env)};
     bool ok = c && tarn_span_split(&text, '@', &name)
               && tarn_dns_name_parse(name, TARN_SPAN_LIT("\0"), &c->origin);

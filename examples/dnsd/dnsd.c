@@ -15,6 +15,8 @@ TARN_KEY_PREFIX(transfer_to, "the network whose hosts may have whole zones, as 1
 TARN_KEY_STR(
     secondary, NULL,
     "zones to copy from other servers, as example.org@192.0.2.1,example.net@192.0.2.2#5300");
+TARN_KEY_STR(tsig_key, NULL,
+             "what transfers in and out must be signed with, as hmac-sha256:NAME:SECRET in base64");
 TARN_KEY_STR(nsid, NULL, "what this server calls itself to who asks (RFC 5001)");
 TARN_KEY_U32(rate, 0,
              "answers of a kind that one network gets in a second over UDP; 0: as many as it asks");
@@ -35,10 +37,12 @@ static tarn_time deadline(struct tarn_poller *p) {
     return TARN_MIN(tarn_dns_service_deadline(d->service), dnsd_copies_deadline(d));
 }
 
-static bool may_transfer(void *user, struct tarn_span zone, const struct tarn_endpoint *client) {
+static bool may_transfer(void *user, struct tarn_span zone, const struct tarn_endpoint *client,
+                         const struct tarn_dns_tsig_key *key) {
     struct dnsd *d = user;
     (void)zone;
-    return d->has_transfers && tarn_ip_prefix_contains(&d->transfers, &client->addr);
+    return (key || !d->has_key) && d->has_transfers
+           && tarn_ip_prefix_contains(&d->transfers, &client->addr);
 }
 
 static struct tarn_waiter *waiter(void *user) {
@@ -68,11 +72,17 @@ static enum tarn_err server_new(struct dnsd *d) {
         .zones_max = DNSD_ZONES_MAX,
         .nsid = tarn_key_str(env, &nsid),
         .rrl = {.per_second = (uint32_t)tarn_key_u64(env, &rate), .slip = 2},
+        .keys = &d->key,
         .may_transfer = may_transfer,
         .on_notify = dnsd_notify,
         .user = d,
     };
+    struct tarn_span text = tarn_key_str(env, &tsig_key);
+    d->has_key = text.len > 0;
+    if (d->has_key && !tarn_dns_tsig_key_parse(text, &d->key))
+        return TARN_INVALID;
     d->has_transfers = tarn_key_prefix(env, &transfer_to, &d->transfers);
+    config.key_count = d->has_key;
     return tarn_dns_server_new(&config, &d->server);
 }
 

@@ -15,7 +15,8 @@ struct dnsd {
     struct tarn_dns_server *server;
     struct tarn_dns_service *service;
     struct tarn_ip_prefix transfers; /* who may have whole zones */
-    bool has_transfers;
+    bool has_transfers, has_key;
+    struct tarn_dns_tsig_key key; /* of transfers, in and out */
     uint64_t records;
     struct dnsd_copy *copies; /* zones of other servers */
 };
@@ -25,7 +26,8 @@ struct dnsd {
 bool dnsd_start_copies(struct dnsd *d, struct tarn_net *net, struct tarn_span list);
 void dnsd_tick_copies(struct dnsd *d, tarn_time now);
 tarn_time dnsd_copies_deadline(const struct dnsd *d);
-bool dnsd_notify(void *user, struct tarn_span zone, const struct tarn_endpoint *client);
+bool dnsd_notify(void *user, struct tarn_span zone, const struct tarn_endpoint *client,
+                 const struct tarn_dns_tsig_key *key);
 
 /* zones.c: every zone of the dictionary "zones" of the store is served from now on. False: the
  * console has said which is wrong, and where. */

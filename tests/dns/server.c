@@ -37,12 +37,16 @@ static const char example[] =
 static struct serve s;
 static const char *const origins[] = {"example.", "sub.other.", "other.", "signed.", NULL};
 
-static bool may_transfer(void *user, struct tarn_span zone, const struct tarn_endpoint *client) {
+static bool may_transfer(void *user, struct tarn_span zone, const struct tarn_endpoint *client,
+                         const struct tarn_dns_tsig_key *key) {
+    (void)key;
     (void)user;
     (void)zone;
     return client->port == 5353;
 }
-static bool on_notify(void *user, struct tarn_span zone, const struct tarn_endpoint *client) {
+static bool on_notify(void *user, struct tarn_span zone, const struct tarn_endpoint *client,
+                      const struct tarn_dns_tsig_key *key) {
+    (void)key;
     (void)user;
     return client->port == 5353 && tarn_dns_name_equal(zone, TARN_SPAN_LIT("\7example\0"));
 }
@@ -334,7 +338,7 @@ static unsigned transferred(unsigned *messages) {
     unsigned records = 0;
     uint8_t out[1000];
     for (*messages = 0;; (*messages)++) {
-        struct tarn_span msg = tarn_dns_transfer_next(&s.transfer, TARN_BYTES_ARRAY(out));
+        struct tarn_span msg = tarn_dns_transfer_next(&s.transfer, 0, TARN_BYTES_ARRAY(out));
         struct tarn_dns_reader r;
         struct tarn_dns_rr rr;
         if (!msg.len)
@@ -372,9 +376,9 @@ Test(answer, a_transfer_of_a_zone_that_changes_fails) {
     uint8_t out[600];
     s.request.stream = true;
     ask(&s, "example.", "AXFR");
-    cr_assert_gt(tarn_dns_transfer_next(&s.transfer, TARN_BYTES_ARRAY(out)).len, 0);
+    cr_assert_gt(tarn_dns_transfer_next(&s.transfer, 0, TARN_BYTES_ARRAY(out)).len, 0);
     cr_assert_eq(tarn_dns_zone_add(z, &r, &why), TARN_OK);
-    cr_assert_eq(tarn_dns_transfer_next(&s.transfer, TARN_BYTES_ARRAY(out)).len, 0);
+    cr_assert_eq(tarn_dns_transfer_next(&s.transfer, 0, TARN_BYTES_ARRAY(out)).len, 0);
     cr_assert(s.transfer.failed);
 }
 

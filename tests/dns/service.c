@@ -23,7 +23,9 @@ static uint64_t clock_wall(struct tarn_clock *c) {
 }
 static struct tarn_clock clock_of = {&(struct tarn_clock_ops){clock_now, clock_wall}};
 
-static bool anybody(void *user, struct tarn_span zone, const struct tarn_endpoint *client) {
+static bool anybody(void *user, struct tarn_span zone, const struct tarn_endpoint *client,
+                    const struct tarn_dns_tsig_key *key) {
+    (void)key;
     (void)user;
     (void)zone;
     (void)client;
@@ -330,7 +332,7 @@ static enum tarn_err feed(struct tarn_dns_xfr *x, const char *const *records) {
         cr_assert(tarn_dns_put_rr(&b, TARN_DNS_ANSWER, wire_of(records[0]), type, TARN_DNS_IN, 60,
                                   tarn_writer_span(&w)));
     }
-    return tarn_dns_xfr_input(x, tarn_dns_finish(&b));
+    return tarn_dns_xfr_input(x, 0, tarn_dns_finish(&b));
 }
 #define FEED(x, ...) feed(x, (const char *const[]){__VA_ARGS__, NULL})
 #define SOA_(n) "example.", "SOA", "ns. root. " n " 1 1 1 1"
@@ -338,7 +340,7 @@ static enum tarn_err feed(struct tarn_dns_xfr *x, const char *const *records) {
 static struct tarn_dns_xfr start(const char *current) {
     struct tarn_dns_xfr x;
     tarn_dns_xfr_init(&x, &s.mem.alloc, &s.random.random, wire_of("example."),
-                      current ? zone_of(&s, "example.", current) : NULL, 1 << 24);
+                      current ? zone_of(&s, "example.", current) : NULL, 1 << 24, NULL);
     return x;
 }
 static void end(struct tarn_dns_xfr *x) {

@@ -157,10 +157,11 @@ zone:
     return lab.spawn(space, "knotd", "-c", conf, log="knot.log"), conf
 
 
-def nsd(lab, space, secondary_of=None, port=5403, serial=9):
+def nsd(lab, space, secondary_of=None, port=5403, serial=9, key=None):
     lab.write("nsd.example", ZONE.format(serial=serial).replace("$GENERATE", ";")
               + "".join(f"n{i} A 10.0.0.1\n" for i in range(1, 3001)))
-    role = f"    request-xfr: {secondary_of} NOKEY\n    allow-notify: 0.0.0.0/0 NOKEY\n" if secondary_of else \
+    sign = "k" if key else "NOKEY"
+    role = f"    request-xfr: AXFR {secondary_of} {sign}\n    allow-notify: 0.0.0.0/0 NOKEY\n" if secondary_of else \
         f"    zonefile: {lab.path('nsd.example')}\n"
     conf = lab.write("nsd.conf", f"""server:
     ip-address: {KERNEL}@{port}
@@ -176,6 +177,10 @@ def nsd(lab, space, secondary_of=None, port=5403, serial=9):
     xfrd-reload-timeout: 0
 remote-control:
     control-enable: no
+key:
+    name: k
+    algorithm: hmac-sha256
+    secret: "{key or "AAAA"}"
 zone:
     name: example
 {role}    provide-xfr: 0.0.0.0/0 NOKEY
@@ -216,6 +221,32 @@ def signed(lab, space):
             assert expected in out, (port, name, kind, out)
 
 
+def with_keys(lab, space, zones):
+    """Signed transfers (TSIG): to dig, to NSD, and from Knot."""
+    secret = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+    lab.spawn(space, DNSD_HOST, f"--block:storage={zones}", "--port=5408", "--transfer-to=127.0.0.0/8",
+              f"--tsig-key=hmac-sha256:k.:{secret}", log="keys.log")
+    wait_serial(lab, space, "127.0.0.1", 5408, 5)
+    dig = ("dig", "@127.0.0.1", "-p", "5408", "example")
+    assert "Transfer failed" in ask(lab, space, *dig, "AXFR")
+    out = ask(lab, space, *dig, "AXFR", "-y", f"hmac-sha256:k:{secret}")
+    assert "XFR size: 3058 records" in out and "NOERROR" in out and "verify failure" not in out, out[-600:]
+    out = ask(lab, space, *dig, "+norec", "SOA", "-y", f"hmac-sha256:k:{secret}")
+    assert "TSIG" in out and "NOERROR 0" in out and "WARNING" not in out, out
+    out = ask(lab, space, *dig, "SOA", "-y", "hmac-sha256:k:AAAA")
+    assert "BADSIG" in out, out
+    out = ask(lab, space, *dig, "SOA", "-y", f"hmac-sha256:other:{secret}")
+    assert "BADKEY" in out, out
+    child = nsd(lab, space, secondary_of="127.0.0.1@5408", port=5409, key=secret)
+    wait_serial(lab, space, "127.0.0.1", 5409, 5)
+    child.terminate()
+    child.wait(10)
+    lab.spawn(space, DNSD_HOST, f"--block:storage={store(lab, 'empty2.img')}", "--port=5410",
+              "--secondary=example@127.0.0.1#5408", f"--tsig-key=hmac-sha256:k.:{secret}",
+              "--transfer-to=127.0.0.0/8", log="keys2.log")
+    wait_serial(lab, space, "127.0.0.1", 5410, 5)
+
+
 def without_big(records):
     return {r for r in records if " txt " not in r and " soa " not in r}
 
@@ -233,6 +264,7 @@ def main():
         lab.wait_for("listening", "tap.log", tap)
         clients(lab, space, TARN, 53)
         signed(lab, space)
+        with_keys(lab, space, zones)
         # Tarn is the primary of NSD and of Knot, over its own TCP.
         nsd_child = nsd(lab, space, secondary_of=TARN)
         knot_child, _ = knot(lab, space, 0, secondary_of=f"{TARN}@53")
@@ -270,7 +302,7 @@ def main():
         assert "added.example. 60 in a 192.0.2.200" in copy and "n7.example. 3600 in a 10.0.0.1" not in copy
         assert "IXFR, outgoing" in lab.log("knot.log"), lab.log("knot.log")
         print("dig, kdig and drill agree; NSD and Knot copied the zone, and theirs were copied, with a change by IXFR; "
-              "delv validates zones signed with NSEC and NSEC3")
+              "delv validates zones signed with NSEC and NSEC3; transfers signed with TSIG go to dig, NSD and back")
 
 
 main()

@@ -54,10 +54,14 @@ static bool hash_label(const struct tarn_dns_zone *z, struct tarn_span name,
         return false;
     tarn_dns_name_copy(&lower, name);
     tarn_dns_name_lower(&lower);
-    struct tarn_span pieces[] = {tarn_dns_name_span(&lower), params.salt};
+    struct tarn_span in = tarn_dns_name_span(&lower);
     for (unsigned i = 0; i <= params.iterations; i++) {
-        dns_sha1(pieces, TARN_COUNT_OF(pieces), hash);
-        pieces[0] = TARN_SPAN_ARRAY(hash);
+        struct tarn_digest_ctx sha1;
+        tarn_digest_init(&sha1, &tarn_sha1);
+        tarn_digest_update(&sha1, in);
+        tarn_digest_update(&sha1, params.salt);
+        tarn_digest_final(&sha1, TARN_BYTES_ARRAY(hash));
+        in = TARN_SPAN_ARRAY(hash);
     }
     dns_print_base32(&w, TARN_SPAN_ARRAY(hash));
     return tarn_writer_ok(&w);

@@ -36,6 +36,10 @@ static void log_line(struct tarn_dns_secondary *s, const char *what, const char 
     tarn_log_line(s->config.log, TARN_LOG_INFO, "dns", tarn_writer_span(&w));
 }
 
+static uint64_t wall_seconds(struct tarn_dns_secondary *s) {
+    return s->config.key ? tarn_clock_wall_ns(s->config.clock) / 1000000000u : 0;
+}
+
 static uint32_t bounded(uint32_t seconds) {
     return TARN_MIN(TARN_MAX(seconds, SECONDS_MIN), SECONDS_MAX);
 }
@@ -113,7 +117,7 @@ static enum tarn_err take_message(struct tarn_dns_secondary *s) {
     uint16_t len;
     if (!tarn_span_u16be(&in, &len) || !tarn_span_take(&in, len, &message))
         return TARN_AGAIN;
-    enum tarn_err err = tarn_dns_xfr_input(&s->xfr, message);
+    enum tarn_err err = tarn_dns_xfr_input(&s->xfr, wall_seconds(s), message);
     s->in_len = tarn_bytes_move(TARN_BYTES_ARRAY(s->in), in);
     return err == TARN_AGAIN ? TARN_EOF : err; /* EOF: with this message */
 }
@@ -154,11 +158,12 @@ static void look(struct tarn_dns_secondary *s) {
     struct tarn_writer head = TARN_WRITER_ARRAY(s->out);
     struct tarn_span request;
     tarn_dns_xfr_init(&s->xfr, c->alloc, c->random, tarn_dns_name_span(&s->origin),
-                      s->whole_next ? NULL : s->zone, c->memory_max);
+                      s->whole_next ? NULL : s->zone, c->memory_max, c->key);
     s->in_len = s->out_at = s->out_len = 0;
     s->silent = tarn_time_after(s->now, c->transfer_ns);
     s->at = TARN_NEVER;
-    if (!tarn_dns_xfr_request(&s->xfr, tarn_bytes_after(TARN_BYTES_ARRAY(s->out), 2), &request)) {
+    if (!tarn_dns_xfr_request(&s->xfr, wall_seconds(s),
+                              tarn_bytes_after(TARN_BYTES_ARRAY(s->out), 2), &request)) {
         failed(s, TARN_LIMIT, "the request does not fit");
         return;
     }

@@ -111,11 +111,26 @@ static bool read_query(struct dns_query *q, struct tarn_dns_reader *r) {
             if (rr.section != TARN_DNS_EXTRA || q->has_edns || !tarn_dns_edns_read(&rr, &q->edns))
                 return false;
             q->has_edns = true;
+        } else if (rr.type == TARN_DNS_TSIG) {
+            q->has_tsig = true;
         } else if (rr.type == TARN_DNS_SOA && rr.section == TARN_DNS_AUTHORITY) {
             read_serial(q, r, &rr);
         }
     }
     return err == TARN_EOF && tarn_dns_reader_done(r);
+}
+
+/* False: malformed, and the answer is not signed. */
+static bool verify(struct dns_query *q, struct tarn_span query) {
+    struct tarn_dns_tsig *t = &q->server->tsig;
+    const struct tarn_dns_server_config *c = &q->server->config;
+    if (!q->has_tsig)
+        return true;
+    tarn_dns_tsig_start(t, NULL);
+    enum tarn_err err =
+        tarn_dns_tsig_verify(t, c->keys, c->key_count, query, q->request->wall_seconds);
+    q->has_tsig = !err || t->error;
+    return q->has_tsig;
 }
 
 /* -- the answer's frame -------------------------------------------------------------------------
@@ -144,6 +159,7 @@ static void put_options(struct dns_query *q, struct tarn_writer *w) {
 }
 
 static struct tarn_span finish(struct dns_query *q, struct tarn_span options) {
+    struct tarn_span signed_message;
     struct tarn_dns_server_stats *stats = &q->server->stats;
     uint8_t high = (uint8_t)(q->rcode >> 4);
     q->b.header.flags |= (uint16_t)(q->rcode & 15);
@@ -163,11 +179,19 @@ static struct tarn_span finish(struct dns_query *q, struct tarn_span options) {
     stats->nxdomain += q->rcode == TARN_DNS_NXDOMAIN;
     stats->refused += q->rcode == TARN_DNS_REFUSED;
     stats->malformed += q->rcode == TARN_DNS_FORMERR;
-    return tarn_dns_finish(&q->b);
+    if (!q->has_tsig)
+        return tarn_dns_finish(&q->b);
+    bool ok =
+        tarn_dns_tsig_sign(&q->server->tsig, &q->b, q->request->wall_seconds, &signed_message);
+    return ok ? signed_message : TARN_SPAN_EMPTY;
 }
 
 /* -- what is asked ------------------------------------------------------------------------------
  */
+
+static const struct tarn_dns_tsig_key *key_of(const struct dns_query *q) {
+    return q->has_tsig ? q->server->tsig.key : NULL;
+}
 
 static bool is_transfer(uint16_t type) {
     return type == TARN_DNS_AXFR || type == TARN_DNS_IXFR;
@@ -190,7 +214,8 @@ static void answer_transfer(struct dns_query *q, struct tarn_dns_transfer *t) {
         return;
     }
     if (!c->may_transfer
-        || !c->may_transfer(c->user, tarn_dns_name_span(&q->zone->origin), &q->request->client)) {
+        || !c->may_transfer(c->user, tarn_dns_name_span(&q->zone->origin), &q->request->client,
+                            key_of(q))) {
         q->rcode = TARN_DNS_REFUSED;
         return;
     }
@@ -214,6 +239,7 @@ static void answer_transfer(struct dns_query *q, struct tarn_dns_transfer *t) {
     q->server->stats.transfers++;
     *t = (struct tarn_dns_transfer){
         .zone = q->zone, .version = q->zone->version, .id = q->header.id};
+    q->transfer = t;
 }
 
 /* RFC 1996 */
@@ -221,7 +247,7 @@ static void answer_notify(struct dns_query *q) {
     const struct tarn_dns_server_config *c = &q->server->config;
     struct tarn_span name = tarn_dns_name_span(&q->question.name);
     q->rcode = TARN_DNS_NOTAUTH;
-    if (c->on_notify && c->on_notify(c->user, name, &q->request->client)) {
+    if (c->on_notify && c->on_notify(c->user, name, &q->request->client, key_of(q))) {
         q->rcode = TARN_DNS_NOERROR;
         q->b.header.flags |= TARN_DNS_AA;
     }
@@ -247,6 +273,8 @@ static void answer(struct dns_query *q, bool well_formed, struct tarn_dns_transf
     unsigned opcode = TARN_DNS_OPCODE(q->header.flags);
     if (!well_formed || q->cookie_bad)
         q->rcode = TARN_DNS_FORMERR;
+    else if (q->has_tsig && q->server->tsig.error)
+        q->rcode = TARN_DNS_NOTAUTH; /* RFC 8945 section 5.2 */
     else if (q->has_edns && q->edns.version)
         q->rcode = TARN_DNS_BADVERS; /* RFC 6891 section 6.1.3 */
     else if (opcode == TARN_DNS_NOTIFY)
@@ -267,7 +295,7 @@ static uint64_t likeness(const struct dns_query *q) {
 
 /* True: the message in the making is sent, maybe with nothing in it but TC. */
 static bool within_rate(struct dns_query *q, const struct tarn_dns_builder *empty) {
-    if (q->request->stream || q->cookie_ok)
+    if (q->request->stream || q->cookie_ok || key_of(q))
         return true;
     enum dns_rrl_verdict v =
         dns_rrl_check(&q->server->rrl, &q->request->client.addr, likeness(q), q->request->now);
@@ -295,7 +323,8 @@ struct tarn_span tarn_dns_server_answer(struct tarn_dns_server *s,
         return TARN_SPAN_EMPTY; /* never an answer to an answer */
     s->stats.queries++;
     q.header = r.header;
-    bool well_formed = read_query(&q, &r);
+    bool well_formed = read_query(&q, &r) && verify(&q, query);
+    size_t kept = 0;
     if (q.has_edns)
         read_options(&q);
     /* RFC 1035 section 4.1.1, RFC 6840 section 5.6: the opcode, RD and CD go back. */
@@ -311,9 +340,12 @@ struct tarn_span tarn_dns_server_answer(struct tarn_dns_server *s,
         q.ede = 0;
         put_options(&q, &options);
         q.ede = DNS_EDE_NONE;
-        if (!tarn_dns_reserve(&q.b, TARN_DNS_OPT_BYTES + options.len))
-            return TARN_SPAN_EMPTY;
+        kept = TARN_DNS_OPT_BYTES + options.len;
     }
+    if (q.has_tsig)
+        kept += tarn_dns_tsig_bytes(&s->tsig);
+    if (!tarn_dns_reserve(&q.b, kept))
+        return TARN_SPAN_EMPTY;
     empty = q.b;
     answer(&q, well_formed, transfer);
     if (!within_rate(&q, &empty))
@@ -321,7 +353,10 @@ struct tarn_span tarn_dns_server_answer(struct tarn_dns_server *s,
     options = TARN_WRITER_ARRAY(option_bytes);
     if (q.has_edns)
         put_options(&q, &options);
-    return finish(&q, tarn_writer_span(&options));
+    struct tarn_span answer_message = finish(&q, tarn_writer_span(&options));
+    if (q.transfer && q.has_tsig)
+        q.transfer->tsig = s->tsig; /* which goes on from the first message's signature */
+    return answer_message;
 }
 
 /* -- the rest of a transfer ---------------------------------------------------------------------
@@ -332,7 +367,17 @@ static bool put_record(struct tarn_dns_builder *b, const struct tarn_dns_record 
 }
 
 /* All but the SOA, then the SOA again (RFC 5936 section 2.2). */
-struct tarn_span tarn_dns_transfer_next(struct tarn_dns_transfer *t, struct tarn_bytes out) {
+static struct tarn_span transfer_end(struct tarn_dns_transfer *t, struct tarn_dns_builder *b,
+                                     uint32_t wall_seconds) {
+    struct tarn_span message = TARN_SPAN_EMPTY;
+    if (!t->tsig.key)
+        return tarn_dns_finish(b);
+    t->failed |= !tarn_dns_tsig_sign(&t->tsig, b, wall_seconds, &message);
+    return message;
+}
+
+struct tarn_span tarn_dns_transfer_next(struct tarn_dns_transfer *t, uint32_t wall_seconds,
+                                        struct tarn_bytes out) {
     struct tarn_dns_builder b;
     struct tarn_dns_record r;
     if (!t->zone || t->version != t->zone->version) {
@@ -341,19 +386,21 @@ struct tarn_span tarn_dns_transfer_next(struct tarn_dns_transfer *t, struct tarn
         return TARN_SPAN_EMPTY;
     }
     tarn_dns_build(&b, out, t->id, TARN_DNS_QR | TARN_DNS_AA);
+    if (t->tsig.key && !tarn_dns_reserve(&b, tarn_dns_tsig_bytes(&t->tsig)))
+        return TARN_SPAN_EMPTY;
     while (!t->whole) {
         struct tarn_dns_zone_walk before = t->walk;
         if (!tarn_dns_zone_next(t->zone, &t->walk, &r)) {
             t->whole = true;
         } else if (r.type != TARN_DNS_SOA && !put_record(&b, &r)) {
             t->walk = before;
-            return tarn_dns_finish(&b);
+            return transfer_end(t, &b, wall_seconds);
         }
     }
     if (tarn_dns_zone_get(t->zone, tarn_dns_zone_origin(t->zone), TARN_DNS_SOA, 0, &r)
         && put_record(&b, &r))
         t->zone = NULL;
-    return tarn_dns_finish(&b);
+    return transfer_end(t, &b, wall_seconds);
 }
 
 /* -- the whole ----------------------------------------------------------------------------------

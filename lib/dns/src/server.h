@@ -28,6 +28,7 @@ struct tarn_dns_server {
     unsigned labels_max; /* of any zone's origin */
     struct tarn_hash_key key, cookie_key;
     struct dns_rrl rrl;
+    struct tarn_dns_tsig tsig; /* of the query that is being answered */
     struct tarn_dns_server_stats stats;
 };
 
@@ -41,14 +42,15 @@ struct dns_query {
     struct tarn_dns_question question;
     struct tarn_dns_header header;
     struct tarn_dns_edns edns;
-    bool has_edns, has_serial;
+    bool has_edns, has_serial, has_tsig;
     uint32_t serial; /* of the SOA in an IXFR's authority section */
     uint8_t client_cookie[8];
     bool has_cookie, cookie_ok, cookie_bad;
     struct tarn_dns_builder b;
-    unsigned rcode; /* all 12 bits */
-    bool truncated; /* something that had to be there does not fit */
-    dns_ref like;   /* for rate limiting: answers with the same are alike */
+    unsigned rcode;                     /* all 12 bits */
+    bool truncated;                     /* something that had to be there does not fit */
+    struct tarn_dns_transfer *transfer; /* that has begun */
+    dns_ref like;                       /* for rate limiting: answers with the same are alike */
     /* For the sections behind the answers: the SOA; owners of NSEC or NSEC3; NS whose addresses
      * are to be added, and how many labels of the last name are below their owner; the answer whose
      * hosts' addresses are. */
@@ -77,8 +79,5 @@ void dns_deny_closer(struct dns_query *q, const struct dns_path *p, unsigned dep
 /* cookie.c */
 void dns_cookie_read(struct dns_query *q, struct tarn_span value);
 void dns_cookie_put(const struct dns_query *q, struct tarn_writer *w);
-
-/* sha1.c: of the pieces, one after the other. */
-void dns_sha1(const struct tarn_span *pieces, size_t n, uint8_t out[20]);
 
 #endif

@@ -154,7 +154,8 @@ static enum tarn_err step(struct stream *c) {
     if (err)
         return err;
     if (c->transfer.zone) {
-        set_out(c, tarn_dns_transfer_next(&c->transfer,
+        uint32_t seconds = request_of(c->service).wall_seconds;
+        set_out(c, tarn_dns_transfer_next(&c->transfer, seconds,
                                           tarn_bytes_first(message_room(c), TRANSFER_BYTES)));
         return c->transfer.failed ? TARN_IO : TARN_OK;
     }

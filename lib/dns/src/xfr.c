@@ -15,13 +15,14 @@ enum {
 
 void tarn_dns_xfr_init(struct tarn_dns_xfr *x, struct tarn_alloc *alloc, struct tarn_random *random,
                        struct tarn_span origin, const struct tarn_dns_zone *current,
-                       uint64_t memory_max) {
+                       uint64_t memory_max, const struct tarn_dns_tsig_key *key) {
     *x = (struct tarn_dns_xfr){.alloc = alloc,
                                .random = random,
                                .current = current,
                                .memory_max = memory_max,
                                .id = (uint16_t)tarn_random_u32(random)};
     tarn_dns_name_copy(&x->origin, origin);
+    tarn_dns_tsig_start(&x->tsig, key);
 }
 
 void tarn_dns_xfr_fini(struct tarn_dns_xfr *x) {
@@ -30,7 +31,7 @@ void tarn_dns_xfr_fini(struct tarn_dns_xfr *x) {
     x->zone = NULL;
 }
 
-bool tarn_dns_xfr_request(struct tarn_dns_xfr *x, struct tarn_bytes out,
+bool tarn_dns_xfr_request(struct tarn_dns_xfr *x, uint64_t wall_seconds, struct tarn_bytes out,
                           struct tarn_span *request) {
     struct tarn_dns_builder b;
     struct tarn_dns_record soa;
@@ -41,6 +42,8 @@ bool tarn_dns_xfr_request(struct tarn_dns_xfr *x, struct tarn_bytes out,
     if (ok && x->current && tarn_dns_zone_get(x->current, origin, TARN_DNS_SOA, 0, &soa))
         ok = tarn_dns_put_rr(&b, TARN_DNS_AUTHORITY, origin, TARN_DNS_SOA, TARN_DNS_IN, soa.ttl,
                              soa.rdata);
+    if (ok && x->tsig.key)
+        return tarn_dns_tsig_sign(&x->tsig, &b, wall_seconds, request);
     *request = tarn_dns_finish(&b);
     return ok;
 }
@@ -193,14 +196,26 @@ static enum tarn_err check_head(struct tarn_dns_xfr *x, struct tarn_dns_reader *
     return err == TARN_EOF ? TARN_OK : fail(x, TARN_PEER, "malformed");
 }
 
-enum tarn_err tarn_dns_xfr_input(struct tarn_dns_xfr *x, struct tarn_span message) {
+/* Every message is signed, or one a little later is, and the last one. */
+static enum tarn_err verify(struct tarn_dns_xfr *x, uint64_t wall_seconds,
+                            struct tarn_span message) {
+    if (!x->tsig.key)
+        return TARN_OK;
+    enum tarn_err err = tarn_dns_tsig_verify(&x->tsig, NULL, 0, message, wall_seconds);
+    if (err && (err != TARN_NOT_FOUND || !x->tsig.skipped))
+        return fail(x, TARN_PEER, "the signature is wrong or missing");
+    return TARN_OK;
+}
+
+enum tarn_err tarn_dns_xfr_input(struct tarn_dns_xfr *x, uint64_t wall_seconds,
+                                 struct tarn_span message) {
     uint8_t data[4096];
     struct tarn_dns_reader r;
     struct tarn_dns_rr rr;
     enum tarn_err err, result = TARN_AGAIN;
     if (!tarn_dns_reader_init(&r, message))
         return fail(x, TARN_PEER, "malformed");
-    if ((err = check_head(x, &r)) != TARN_OK)
+    if ((err = verify(x, wall_seconds, message)) != TARN_OK || (err = check_head(x, &r)) != TARN_OK)
         return err;
     while ((err = tarn_dns_read_rr(&r, &rr)) == TARN_OK) {
         struct tarn_writer w = TARN_WRITER_ARRAY(data);
@@ -219,5 +234,7 @@ enum tarn_err tarn_dns_xfr_input(struct tarn_dns_xfr *x, struct tarn_span messag
         if (result != TARN_OK && result != TARN_AGAIN)
             return result;
     }
+    if (err == TARN_EOF && result == TARN_OK && x->tsig.skipped)
+        return fail(x, TARN_PEER, "the last message is not signed");
     return err == TARN_EOF ? result : fail(x, TARN_PEER, "malformed");
 }

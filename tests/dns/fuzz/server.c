@@ -15,7 +15,9 @@ static const char second[] =
     "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom NSEC3 1 1 1 aabb 2t7b4g4vsa5smi47k61mv5bv1a22bojr\n"
     "2t7b4g4vsa5smi47k61mv5bv1a22bojr NSEC3 1 1 1 aabb 0p9mhaveqvm6t7vbl5lop2u3t2rp3tom\nd NS x.d\n";
 
-static bool yes(void *user, struct tarn_span zone, const struct tarn_endpoint *client) {
+static bool yes(void *user, struct tarn_span zone, const struct tarn_endpoint *client,
+                const struct tarn_dns_tsig_key *key) {
+    (void)key;
     (void)user;
     (void)zone;
     (void)client;
@@ -47,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
             print_answer(answer);
         for (unsigned i = 0; s.transfer.zone; i++) {
             uint8_t out[4096];
-            struct tarn_span more = tarn_dns_transfer_next(&s.transfer, TARN_BYTES_ARRAY(out));
+            struct tarn_span more = tarn_dns_transfer_next(&s.transfer, 0, TARN_BYTES_ARRAY(out));
             if (!more.len || i > 50)
                 abort();
             print_answer(more);

@@ -21,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     serve_init(&s, (struct tarn_dns_server_config){0});
     if (has & 1)
         current = zone_of(&s, "a.", "$TTL 60\n@ SOA . . 5 1 1 1 1\n@ NS .\nb A 1.2.3.4\n");
-    tarn_dns_xfr_init(&x, &s.mem.alloc, &s.random.random, TARN_SPAN_LIT("\1a\0"), current, 1 << 20);
+    tarn_dns_xfr_init(&x, &s.mem.alloc, &s.random.random, TARN_SPAN_LIT("\1a\0"), current, 1 << 20,
+                      NULL);
     while (err == TARN_AGAIN && tarn_span_u8(&in, &count) && tarn_span_u16be(&in, &len)) {
         struct tarn_span body = tarn_span_first(in, len);
         struct tarn_writer w = TARN_WRITER_ARRAY(out);
@@ -31,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
         tarn_writer_u32be(&w, (uint32_t)count << 16);
         tarn_writer_u16be(&w, 0);
         tarn_writer_span_put(&w, body);
-        err = tarn_dns_xfr_input(&x, tarn_writer_span(&w));
+        err = tarn_dns_xfr_input(&x, 0, tarn_writer_span(&w));
         if (err == TARN_PEER && !x.why)
             abort();
     }

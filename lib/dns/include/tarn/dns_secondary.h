@@ -10,6 +10,7 @@
 #define TARN_DNS_SECONDARY_H
 
 #include <tarn/dns_message.h>
+#include <tarn/dns_tsig.h>
 #include <tarn/dns_zone.h>
 #include <tarn/flow.h>
 #include <tarn/task.h>
@@ -27,19 +28,22 @@ struct tarn_dns_xfr {
     struct tarn_dns_name origin;
     uint32_t serial_new, serial_at; /* at: of an incremental one, how far it is */
     uint16_t id, state;
+    struct tarn_dns_tsig tsig;
 };
-/* `current` NULL asks for all (AXFR); otherwise for what changed since (IXFR). */
+/* `current` NULL asks for all (AXFR); otherwise for what changed since (IXFR). `key` not NULL: both
+ * sides sign (RFC 8945); wall_seconds below are only for that. */
 void tarn_dns_xfr_init(struct tarn_dns_xfr *x, struct tarn_alloc *alloc, struct tarn_random *random,
                        struct tarn_span origin, const struct tarn_dns_zone *current,
-                       uint64_t memory_max);
+                       uint64_t memory_max, const struct tarn_dns_tsig_key *key);
 /* The request. False: it does not fit. */
-TARN_MUST_USE bool tarn_dns_xfr_request(struct tarn_dns_xfr *x, struct tarn_bytes out,
-                                        struct tarn_span *request);
+TARN_MUST_USE bool tarn_dns_xfr_request(struct tarn_dns_xfr *x, uint64_t wall_seconds,
+                                        struct tarn_bytes out, struct tarn_span *request);
 /* TARN_AGAIN: more messages are needed. TARN_OK: done; x->zone is the new zone, sealed, which is
  * the caller's from now on, or NULL: the current one is as new. TARN_UNSUPPORTED: the primary does
  * not know IXFR, or its changes do not fit to what is here: ask for all. TARN_PEER, TARN_LIMIT: it
  * failed, see why. After all but AGAIN and OK, call fini. */
-TARN_MUST_USE enum tarn_err tarn_dns_xfr_input(struct tarn_dns_xfr *x, struct tarn_span message);
+TARN_MUST_USE enum tarn_err tarn_dns_xfr_input(struct tarn_dns_xfr *x, uint64_t wall_seconds,
+                                               struct tarn_span message);
 /* Frees what a transfer that is not done has. */
 void tarn_dns_xfr_fini(struct tarn_dns_xfr *x);
 
@@ -65,7 +69,9 @@ struct tarn_dns_secondary_config {
      * is not to be served any more, and is not used here after this. */
     void (*on_expired)(void *user);
     void *user;
-    struct tarn_log *log; /* may be NULL */
+    const struct tarn_dns_tsig_key *key; /* NULL: nothing is signed; borrowed */
+    struct tarn_clock *clock;            /* for signatures; not needed without a key */
+    struct tarn_log *log;                /* may be NULL */
 };
 /* Starts with the first tick. TARN_LIMIT: no memory (67 KiB). */
 TARN_MUST_USE enum tarn_err tarn_dns_secondary_new(const struct tarn_dns_secondary_config *config,

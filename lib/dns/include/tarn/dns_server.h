@@ -14,6 +14,7 @@
 #define TARN_DNS_SERVER_H
 
 #include <tarn/dns_message.h>
+#include <tarn/dns_tsig.h>
 #include <tarn/dns_zone.h>
 #include <tarn/ip_addr.h>
 #include <tarn/time.h>
@@ -38,11 +39,16 @@ struct tarn_dns_server_config {
     uint16_t udp_bytes_max; /* of an answer over UDP; 0: TARN_DNS_UDP_BYTES */
     struct tarn_span nsid;  /* borrowed; empty: no NSID */
     struct tarn_dns_rrl_config rrl;
-    /* Who may have a whole zone. NULL: nobody. */
-    bool (*may_transfer)(void *user, struct tarn_span zone, const struct tarn_endpoint *client);
+    /* What queries may be signed with (RFC 8945); borrowed. */
+    const struct tarn_dns_tsig_key *keys;
+    size_t key_count;
+    /* Who may have a whole zone; `key` is what the query was signed with, or NULL. NULL: nobody. */
+    bool (*may_transfer)(void *user, struct tarn_span zone, const struct tarn_endpoint *client,
+                         const struct tarn_dns_tsig_key *key);
     /* A NOTIFY for a zone (RFC 1996), which need not be here yet. True: it is from a primary of it,
      * and is acknowledged; the caller then refreshes. NULL: all are refused. */
-    bool (*on_notify)(void *user, struct tarn_span zone, const struct tarn_endpoint *client);
+    bool (*on_notify)(void *user, struct tarn_span zone, const struct tarn_endpoint *client,
+                      const struct tarn_dns_tsig_key *key);
     void *user;
 };
 TARN_MUST_USE enum tarn_err tarn_dns_server_new(const struct tarn_dns_server_config *config,
@@ -67,7 +73,7 @@ struct tarn_dns_request {
     struct tarn_endpoint client;
     bool stream; /* TCP, TLS: no truncation, no rate limit, transfers */
     tarn_time now;
-    uint32_t wall_seconds; /* since 1970, for cookies; they only need one clock */
+    uint32_t wall_seconds; /* since 1970, for cookies and signatures */
 };
 /* A zone on its way out (RFC 5936). It ends early where the zone changed meanwhile. */
 struct tarn_dns_transfer {
@@ -77,6 +83,7 @@ struct tarn_dns_transfer {
     uint16_t id;
     bool failed; /* the zone changed: the connection is to be closed */
     bool whole;  /* all records are out */
+    struct tarn_dns_tsig tsig;
 };
 /* The answer, in `out` (of at least 512 bytes; with a stream, of 65,535), or empty: none is sent.
  * Where it starts a transfer, which only happens on a stream, transfer->zone is set, and more
@@ -86,7 +93,8 @@ struct tarn_span tarn_dns_server_answer(struct tarn_dns_server *s,
                                         struct tarn_span query, struct tarn_bytes out,
                                         struct tarn_dns_transfer *transfer);
 /* The next message of a transfer; empty: it is over. */
-struct tarn_span tarn_dns_transfer_next(struct tarn_dns_transfer *t, struct tarn_bytes out);
+struct tarn_span tarn_dns_transfer_next(struct tarn_dns_transfer *t, uint32_t wall_seconds,
+                                        struct tarn_bytes out);
 
 struct tarn_dns_server_stats {
     uint64_t queries, answers; /* well-formed enough to be looked at; sent */
