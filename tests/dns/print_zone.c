@@ -30,9 +30,10 @@ static enum tarn_err file_text(void *user, struct tarn_span file, struct tarn_sp
     FILE *f = text_count < TARN_COUNT_OF(texts) ? fopen(name, "rb") : NULL;
     if (!f)
         return TARN_NOT_FOUND;
-    size_t cap = 64u << 20;
-    uint8_t *data = texts[text_count++] = malloc(cap);
-    *text = tarn_span_of(data, data ? fread(data, 1, cap, f) : 0);
+    long bytes = fseek(f, 0, SEEK_END) == 0 ? ftell(f) : 0;
+    uint8_t *data = texts[text_count++] = malloc((size_t)bytes + 1);
+    rewind(f);
+    *text = tarn_span_of(data, data ? fread(data, 1, (size_t)bytes, f) : 0);
     fclose(f);
     return data ? TARN_OK : TARN_LIMIT;
 }
