@@ -17,7 +17,8 @@ TEST = BUILD + ['redis-tools', 'python3-redis', 'mtools', 'dosfstools', 'libarch
                 'ldnsutils', 'knot', 'knot-dnsutils', 'nsd',
                 'valgrind', 'openssl', 'gnutls-bin']
 FUZZ = TEST + ['libclang-rt-19-dev']
-BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk', 'nftables', 'qemu-utils', 'fio', 'redis-tools']  # some are built with the tests
+BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk', 'nftables', 'slirp4netns', 'passt',
+               'qemu-utils', 'fio', 'redis-tools']  # some are built with the tests
 # A package that another one stands in for: nginx-light by any nginx.
 STAND_INS = {'nginx-light': 'nginx', 'pkgconf': 'pkg-config', 'clang-format': 'clang-format-14'}
 
