@@ -24,7 +24,8 @@ PROGRAMS = os.path.join(build_dir('unix'), 'bench', 'kv', 'kv-bench-')
 
 
 def phase(engine, name, records, folder):
-    """(operations a second, bytes written for each byte, KiB at the most), or why there is none."""
+    """(operations a second, bytes written for each byte, KiB at the most, microseconds of the longest
+    put), or why there is none."""
     if not os.path.exists(PROGRAMS + engine):
         return None
     os.makedirs(folder, exist_ok=True)
@@ -32,8 +33,7 @@ def phase(engine, name, records, folder):
                             text=True, check=False)
     if result.returncode != 0:
         sys.exit(result.stderr)
-    rate, written, peak = result.stdout.split()
-    return float(rate), float(written), float(peak)
+    return tuple(map(float, result.stdout.split()))
 
 
 def space(folder):
@@ -47,9 +47,11 @@ def measure(engine, args, place):
     if not single:
         return None
     shutil.rmtree(one)
-    figures = {'durable sets, /s': single[0], 'single: written, x': single[1]}
+    figures = {'durable sets, /s': single[0], 'single: written, x': single[1],
+               'single: longest pause, us': single[3]}
     batch = phase(engine, 'batch', args.records, all_)
     figures.update({'batches of 1000, records/s': batch[0], 'batch: written, x': batch[1],
+                    'batch: longest pause, us': batch[3],
                     'peak memory, KiB': batch[2],
                     'space, bytes/record': space(all_) / args.records})
     for key, name in (('random reads, 4 MiB, /s', 'read'), ('random reads, cached, /s', 'cached'),
@@ -82,6 +84,8 @@ def main():
         cells = ''.join(f'  {name} {f[key]:,.1f} ({ours / f[key]:.2f})' if f[key] else f'  {name} -'
                         for name, f in results.items() if name != 'tarn')
         print(f'{key:28} {ours:12,.1f}{cells}')
+    print(subprocess.run([os.path.join(os.path.dirname(PROGRAMS), 'kv-recovery'), args.folder],
+                         capture_output=True, text=True, check=True).stdout, end='')
 
 
 if __name__ == '__main__':

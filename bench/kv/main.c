@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* One phase of one store: kv-bench-ENGINE PHASE RECORDS FOLDER. Prints operations a second, bytes
- * written for each byte of records, and the peak of memory in KiB. A program for each store, so
+ * written for each byte of records, the peak of memory in KiB, and the longest pause of a put in
+ * microseconds. A program for each store, so
  * that none pays for another's libraries. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,13 +60,18 @@ static void record(uint64_t i, uint8_t key[KEY_BYTES], uint8_t value[VALUE_BYTES
     }
 }
 
+static double longest; /* put */
+
 static uint64_t write_all(const struct engine *e, uint64_t records, size_t batch) {
     static uint8_t keys[BATCH][KEY_BYTES], values[BATCH][VALUE_BYTES];
     for (uint64_t i = 0; i < records;) {
         size_t n = 0;
         for (; n < batch && i < records; n++, i++)
             record(i, keys[n], values[n]);
+        double start = now();
         e->put(keys, values, n);
+        start = now() - start;
+        longest = start > longest ? start : longest;
     }
     return records;
 }
@@ -127,7 +133,7 @@ int main(int argc, char **argv) {
     uint64_t done = phase_run(e, argv[1], records, &seconds);
     written = (bytes_written() - written) / (double)(done * (KEY_BYTES + VALUE_BYTES));
     e->close();
-    printf("%.0f %.2f %.0f\n", (double)done / seconds, written,
-           proc_number("/proc/self/status", "VmHWM:"));
+    printf("%.0f %.2f %.0f %.0f\n", (double)done / seconds, written,
+           proc_number("/proc/self/status", "VmHWM:"), longest * 1e6);
     return 0;
 }

@@ -153,7 +153,7 @@ static bool check_nothing(struct blk_rig *r) {
     (void)r;
     return true;
 }
-Test(sealed, every_moment_of_a_power_loss, .timeout = 60) {
+Test(sealed, every_moment_of_a_power_loss) {
     struct crash_layer layer = {.open = use_sealed,
                                 .check = check_nothing,
                                 .blocks = 20, /* of three tables */
@@ -165,7 +165,7 @@ Test(sealed, every_moment_of_a_power_loss, .timeout = 60) {
 }
 
 /* Every byte of what is below, changed: never wrong data. */
-Test(sealed, what_was_changed_is_not_read, .timeout = 60) {
+Test(sealed, what_was_changed_is_not_read) {
     struct blk_conf conf;
     uint8_t plain[BLOCK], got[BLOCK];
     unsigned refused = 0;

@@ -218,7 +218,7 @@ static void cut(const uint8_t *durable, size_t from, size_t to, size_t n) {
     }
 }
 
-Test(tar_rw, every_cut_leaves_an_archive, .timeout = 120) {
+Test(tar_rw, every_cut_leaves_an_archive) {
     static uint8_t durable[IMAGE];
     size_t from = 0, n = 0;
     start(IMAGE);
@@ -291,7 +291,7 @@ static void others_read(const char *program) {
     }
 }
 
-Test(tar_rw, gnu_tar_and_bsdtar_read_it, .timeout = 60) {
+Test(tar_rw, gnu_tar_and_bsdtar_read_it) {
     start(1 << 20);
     cr_assert(mkdtemp(folder));
     for (int i = 0; i < 200; i++)
@@ -304,7 +304,7 @@ Test(tar_rw, gnu_tar_and_bsdtar_read_it, .timeout = 60) {
     stop();
 }
 
-Test(tar_rw, theirs_are_read_and_changed, .timeout = 60) {
+Test(tar_rw, theirs_are_read_and_changed) {
     static const char *const makers[] = {"tar --format=gnu", "tar --format=pax",
                                          "tar --format=ustar", "bsdtar --format=pax",
                                          "bsdtar --format=gnutar"};
