@@ -156,6 +156,19 @@ Test(recovery, rfc8985_6_2_one_sack_waits_for_reordering) {
     hand_done(&h);
 }
 
+Test(recovery, reordering_is_told_in_segments) {
+    struct hand h = far_passive(WITH_SACK);
+    fill_flight(&h, 0);
+    net_run_for(h.net, TARN_MS(20));
+    sack(&h, 0, 7, 8);
+    cr_assert_eq(info_of(h.flow).reordering_segments, 0);
+    sack(&h, 0, 3, 4);
+    cr_assert_eq(info_of(h.flow).reordering_segments, 5);
+    sack(&h, 0, 6, 7); /* less far than that one */
+    cr_assert_eq(info_of(h.flow).reordering_segments, 5);
+    hand_done(&h);
+}
+
 Test(recovery, rfc8985_6_2_lost_retransmission_is_found) {
     struct hand h = far_passive(WITH_SACK);
     fill_flight(&h, 10);

@@ -64,6 +64,7 @@ enum tarn_err tarn_tcp_info(const struct tarn_flow *flow, struct tarn_tcp_info *
         .timeouts = c->timeouts,
         .tail_probes = c->tail_probes,
         .spurious_recoveries = c->spurious,
+        .reordering_segments = c->flight ? c->flight->reordering : 0,
         .cc = c->cc.ops ? c->cc.ops->name : "",
     };
     return TARN_OK;

@@ -154,6 +154,7 @@ struct tcp_flight {
     uint32_t frto_end;  /* RFC 5682's RecoveryPoint: snd_nxt before the two new segments */
     uint16_t mtu_probe; /* the MTU that is probed for; 0: none is */
     uint8_t dupacks, frto;
+    uint8_t reordering; /* the furthest that a segment was overtaken, in segments */
     bool rack_reordering, tlp_out, tlp_retransmitted, undo_possible, undo_ts_valid;
 };
 

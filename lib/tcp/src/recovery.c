@@ -38,7 +38,10 @@ void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_sent *s,
         if (rtt < c->rtt_min_us)
             return;
     } else if (seq_lt(sent_end(s), c->flight->rack_end)) {
+        uint32_t degree = (c->flight->rack_end - s->node.seq + c->mss - 1) / c->mss;
         c->flight->rack_reordering = true;
+        degree = TARN_MIN(degree, 255u);
+        c->flight->reordering = (uint8_t)TARN_MAX(c->flight->reordering, degree);
     }
     c->flight->rack_rtt_us = rtt;
     if (sent_after(s->sent_us, sent_end(s), c->flight->rack_sent_us, c->flight->rack_end)) {

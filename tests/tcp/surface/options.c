@@ -159,6 +159,7 @@ static struct tarn_surface_info info_from(const struct tarn_tcp_info *t) {
         .timeouts = t->timeouts,
         .tail_probes = t->tail_probes,
         .spurious_recoveries = t->spurious_recoveries,
+        .reordering = t->reordering_segments,
         .srtt = t->srtt,
         .rttvar = t->rttvar,
         .rtt_min = t->rtt_min,

@@ -176,6 +176,17 @@ static ssize_t read_some(struct pd *pd, int fd, void *data, size_t bytes, int fl
     return leave(pd, waited, n);
 }
 
+/* A writer that waits goes on once there is room worth it. */
+static bool await_room(struct pd *pd, int fd, bool *waited) {
+    int events = 0;
+    while (!(events & (POLLOUT | POLLERR | POLLHUP)) && events >= 0) {
+        if (!await(pd, tarn_surface_now(pd->host) + WAIT_MAX, waited))
+            return false;
+        events = tarn_surface_poll(pd->host, socket_of(pd, fd));
+    }
+    return true;
+}
+
 static ssize_t write_all(struct pd *pd, int fd, const void *data, size_t bytes, int flags) {
     size_t done = 0;
     ssize_t n;
@@ -188,7 +199,7 @@ static ssize_t write_all(struct pd *pd, int fd, const void *data, size_t bytes, 
         if (done == bytes || (n < 0 && n != -EAGAIN))
             break;
     } while (!pd->nonblocking[fd] && !(flags & MSG_DONTWAIT)
-             && (n > 0 || await(pd, tarn_surface_now(pd->host) + WAIT_MAX, &waited)));
+             && (n > 0 || await_room(pd, fd, &waited)));
     return leave(pd, waited, done ? (ssize_t)done : n);
 }
 
@@ -393,7 +404,7 @@ static struct tcp_info linux_info(const struct tarn_surface_info *i) {
         .tcpi_rttvar = (uint32_t)(i->rttvar / 1000),
         .tcpi_snd_ssthresh = i->ssthresh == UINT32_MAX ? INT32_MAX : segments(i->ssthresh, i),
         .tcpi_snd_cwnd = i->snd_mss ? i->cwnd / i->snd_mss : 0,
-        .tcpi_reordering = 3,
+        .tcpi_reordering = i->reordering > 3 ? i->reordering : 3,
         .tcpi_total_retrans = i->retransmits,
         .tcpi_bytes_acked = i->bytes_acked,
         .tcpi_bytes_received = i->bytes_received,

@@ -142,7 +142,8 @@ struct tarn_surface_info {
     uint32_t timeouts, tail_probes, spurious_recoveries;
     uint64_t srtt, rttvar, rtt_min, rto;
     uint64_t bytes_acked, bytes_received;
-    uint32_t resent; /* of unacked: sent again, and not SACKed or lost since */
+    uint32_t resent;     /* of unacked: sent again, and not SACKed or lost since */
+    uint32_t reordering; /* the furthest that one of unacked was overtaken, in segments */
 };
 /* Of a socket with a connection, or of a listener (state "LISTEN" and nothing else). `bytes` is
  * sizeof *info: fields that a later version has at the end are not written. */

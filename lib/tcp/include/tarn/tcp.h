@@ -229,6 +229,8 @@ struct tarn_tcp_info {
     uint64_t bytes_acked, bytes_received;
     uint32_t retransmits; /* segments */
     uint32_t timeouts, tail_probes, spurious_recoveries;
+    uint32_t
+        reordering_segments; /* the furthest that one of this flight was overtaken, up to 255 */
     const char *cc;
 };
 TARN_MUST_USE enum tarn_err tarn_tcp_info(const struct tarn_flow *flow, struct tarn_tcp_info *out);
