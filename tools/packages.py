@@ -7,7 +7,7 @@ import sys
 
 from tools.common import Problem, say
 
-BUILD = ['gcc', 'libc6-dev', 'meson', 'ninja-build', 'pkgconf', 'libpcap-dev', 'nettle-dev', 'libgmp-dev']
+BUILD = ['gcc', 'libc6-dev', 'meson', 'ninja-build', 'pkgconf', 'libpcap-dev', 'nettle-dev', 'libgmp-dev', 'libssl-dev', 'binutils']
 RUN = BUILD + ['iproute2']
 TEST = BUILD + ['redis-tools', 'python3-redis', 'mtools', 'dosfstools', 'libarchive-tools',
                 'libcriterion-dev', 'iproute2', 'iputils-ping', 'curl', 'git', 'clang-19',

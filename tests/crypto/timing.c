@@ -37,7 +37,7 @@ static void fill(struct tarn_random *r, struct tarn_bytes out) {
 static const struct tarn_random_ops ops = {fill};
 static struct tarn_random rnd = {&ops};
 
-static uint8_t text[64] = "some plain text that is nobody's business";
+static uint8_t text[800] = "some plain text that is nobody's business";
 
 static void leak(void) {
     volatile int table[256] = {0};
@@ -165,6 +165,10 @@ int main(int argc, char **argv) {
         unpad();
     else if (!strcmp(op, "aes-128-gcm"))
         aead(&tarn_aes128_gcm);
+    else if (!strcmp(op, "aes-256-gcm-fast"))
+        aead(tarn_aead_fastest(&tarn_aes256_gcm));
+    else if (!strcmp(op, "chacha20-poly1305-fast"))
+        aead(tarn_aead_fastest(&tarn_chacha20_poly1305));
     else
         return 2;
     return 0;

@@ -16,7 +16,7 @@ import sys
 CASES = ['hmac', 'compare', 'chacha20-poly1305', 'x25519', 'x448', 'ecdh-p256', 'ecdh-p384', 'ecdh-p521',
          'ecdsa-p256', 'ecdsa-p384', 'ecdsa-p521', 'ed25519', 'ed448', 'mlkem768', 'pkcs7']
 # With the processor's AES instructions only.
-AES_CASES = ['aes-128-gcm']
+AES_CASES = ['aes-128-gcm', 'aes-256-gcm-fast', 'chacha20-poly1305-fast']
 LOADED_AT = 0x108000  # where valgrind puts a position-independent program
 PUBLIC = {
     'tarn_aead_open': 'whether the tag was right',

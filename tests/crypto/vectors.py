@@ -46,11 +46,12 @@ def aead(name):
     def lines(group, t):
         alg = name or f'aes-{group["keySize"]}-{group["type_name"]}'
         tag = group['tagSize'] // 8
-        args = f'{alg} {h(t["key"])} {h(t["iv"])} {h(t["aad"])}'
-        sealed, refused = t['ct'] + t['tag'], ['peer', 'invalid']
-        yield f'open {args} {h(sealed)} {tag}', [h(t['msg'])] if good(t) else refused
-        if good(t):
-            yield f'seal {args} {h(t["msg"])} {tag}', [sealed]
+        for kind in (alg, f'{alg}-fast'):
+            args = f'{kind} {h(t["key"])} {h(t["iv"])} {h(t["aad"])}'
+            sealed, refused = t['ct'] + t['tag'], ['peer', 'invalid']
+            yield f'open {args} {h(sealed)} {tag}', [h(t['msg'])] if good(t) else refused
+            if good(t):
+                yield f'seal {args} {h(t["msg"])} {tag}', [sealed]
     return lines
 
 

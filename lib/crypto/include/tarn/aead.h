@@ -46,6 +46,12 @@ extern const struct tarn_aead tarn_chacha20_poly1305; /* RFC 8439 */
 
 const struct tarn_aead *tarn_aead_named(struct tarn_span name);
 
+/* Those above are nettle's. The same algorithm as it is fastest on this processor: for AES-GCM with
+ * 128 and 256 bits and ChaCha20-Poly1305, the assembly of OpenSSL's libcrypto where AVX2 and the
+ * AES instructions are; otherwise `alg`. Constant time as above; contexts are smaller. */
+const struct tarn_aead *tarn_aead_fastest(const struct tarn_aead *alg);
+bool tarn_aead_has_fast(void);
+
 /* `tag_bytes` 0: the full tag. TARN_INVALID: a key of another length, a tag that the algorithm does
  * not have. */
 TARN_MUST_USE enum tarn_err tarn_aead_init(struct tarn_aead_ctx *c, const struct tarn_aead *alg,
