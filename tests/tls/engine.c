@@ -237,6 +237,34 @@ Test(engine, each_odd_record_has_its_alert) {
     cr_assert_eq(answer_to(TARN_SPAN_LIT("\x16\x03\x01\x00\x01")), TARN_TLS_FINE);
 }
 
+/* A ClientHello with early_data and the records that follow it, which nobody here can open. */
+Test(engine, early_data_is_passed_over_up_to_a_bound) {
+    static uint8_t hello[2000], early[100] = {23, 3, 3, 0, 95};
+    for (int retry = 0; retry < 2; retry++) {
+        for (int records = 0; records < 400; records += 399) {
+            rig_init(&rig, 1);
+            rig.client.config.groups_off = 1 << TARN_TLS_X25519MLKEM768;
+            rig.server.config.groups_off = retry ? ~(1u << TARN_TLS_P384) : 0;
+            fresh(1);
+            size_t n = rig_take(&rig.client, hello, sizeof hello);
+            /* The extension, in front of the others: three lengths grow by four. */
+            size_t at = 5 + 4 + 2 + 32 + 33 + 2 + 6 + 2 + 2;
+            memmove(hello + at + 4, hello + at, n - at);
+            memcpy(hello + at, "\x00\x2a\x00\x00", 4);
+            hello[4] = (uint8_t)(hello[4] + 4);
+            hello[8] = (uint8_t)(hello[8] + 4);
+            hello[at - 1] = (uint8_t)(hello[at - 1] + 4);
+            cr_assert_eq(rig_feed(&rig.server, hello, n + 4, 1 << 20), n + 4);
+            (void)rig_take(&rig.server, rig.wire, sizeof rig.wire);
+            cr_assert(!(tarn_tls_state(&rig.server.tls) & TARN_TLS_CLOSED));
+            for (int i = 0; i < 5 + records; i++)
+                rig_feed(&rig.server, early, sizeof early, 1 << 20);
+            bool closed = tarn_tls_state(&rig.server.tls) & TARN_TLS_CLOSED;
+            cr_assert_eq(closed, records > 0);
+        }
+    }
+}
+
 Test(engine, taking_more_than_the_window_traps, .signal = SIGILL) {
     fresh(1);
     tarn_tls_recv_done(&rig.server.tls, 6);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""The website over HTTPS, on the host's sockets, with curl and openssl as its clients.
+"""The website over HTTPS, on the host's sockets, with curl, openssl and tlsclient as its clients.
 
-usage: https.py WEBSITE
+usage: https.py WEBSITE TLSCLIENT
 """
 import os
 import shutil
@@ -73,8 +73,20 @@ def visit(port, said):
     check('and still there', again == page, status)
 
 
+def visit_with_tlsclient(port, client):
+    url = f'https://localhost:{port}/'
+    page = curl(port, url)[1]
+    out = subprocess.run([client, url, 'site.pem'], capture_output=True)
+    check('tlsclient', out.returncode == 0 and out.stdout.endswith(page), out.stderr)
+    out = subprocess.run([client, url], capture_output=True)
+    check('tlsclient with the system\'s trust store', out.returncode == 1 and b'unknown_ca' in out.stderr
+          and out.stdout == b'', out)
+    out = subprocess.run([client, f'https://127.0.0.1:{port}/', 'site.pem'], capture_output=True)
+    check('tlsclient, another name', out.returncode == 1 and b'not for this name' in out.stderr, out)
+
+
 def main():
-    program = os.path.abspath(sys.argv[1])
+    program, client = (os.path.abspath(p) for p in sys.argv[1:3])
     missing = [t for t in ('curl', 'openssl') if not shutil.which(t)]
     if missing:
         print(f'SKIP: {", ".join(missing)} not installed')
@@ -88,6 +100,7 @@ def main():
             said = site.stdout.readline().strip()
             site.stdout.readline()
             visit(port, said)
+            visit_with_tlsclient(port, client)
         finally:
             site.terminate()
             site.communicate(timeout=10)

@@ -2,13 +2,14 @@
 #include "internal.h"
 
 #define EXTENSIONS_MAX 128
+#define EARLY_BYTES_MAX (32u << 10) /* of early data that is passed over */
 
 /* A ClientHello, taken apart (RFC 8446 section 4.1.2). */
 struct hello {
     struct tarn_span random, session_id, suites, compressions;
     struct tarn_span versions, groups, schemes, shares, name, alpn, limit, psk_modes;
     bool has_versions, has_groups, has_schemes, has_shares, has_name, has_alpn, has_limit, has_psk,
-        has_psk_modes, has_cookie;
+        has_psk_modes, has_early;
 };
 
 static enum tarn_tls_alert note(struct hello *h, uint16_t id, struct tarn_span ext) {
@@ -29,6 +30,7 @@ static enum tarn_tls_alert note(struct hello *h, uint16_t id, struct tarn_span e
             *TARN_AT(known, i).has = true;
             *TARN_AT(known, i).value = ext;
         }
+    h->has_early |= id == EXT_EARLY_DATA;
     if (id == EXT_COOKIE) /* none was given out */
         return TARN_TLS_ILLEGAL_PARAMETER;
     return FINE;
@@ -314,6 +316,10 @@ enum tarn_tls_alert server_hello(struct tarn_tls *t, struct tarn_span message,
         alert = negotiate(t, &h, &share);
     if (alert != FINE)
         return alert;
+    if (t->retried && h.has_early) /* not in a second one (section 4.1.2) */
+        return TARN_TLS_ILLEGAL_PARAMETER;
+    if (h.has_early)
+        t->early_bytes = EARLY_BYTES_MAX;
     transcript_add(t, message);
     transcript_choose(t);
     tarn_bytes_copy(TARN_BYTES_ARRAY(t->client_random), h.random);

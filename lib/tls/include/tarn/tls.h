@@ -154,7 +154,8 @@ struct tarn_tls {
     uint8_t name_len;
     uint8_t alpn[TARN_TLS_ALPN_BYTES_MAX];
     uint8_t alpn_len;
-    size_t record_max; /* plain text in a record that the other side takes */
+    size_t record_max;    /* plain text in a record that the other side takes */
+    uint32_t early_bytes; /* of early data that may still be passed over */
     uint8_t empty_records, key_updates, warnings;
 };
 
