@@ -47,6 +47,13 @@ bool dnsd_notify(void *user, struct tarn_span zone, const struct tarn_endpoint *
     return known;
 }
 
+bool dnsd_is_copy(const struct dnsd *d, struct tarn_span origin) {
+    for (const struct dnsd_copy *c = d->copies; c; c = c->next)
+        if (tarn_dns_name_equal(origin, tarn_dns_name_span(&c->origin)))
+            return true;
+    return false;
+}
+
 void dnsd_tick_copies(struct dnsd *d, tarn_time now) {
     for (struct dnsd_copy *c = d->copies; c; c = c->next)
         tarn_dns_secondary_tick(c->secondary, now);

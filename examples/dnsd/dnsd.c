@@ -6,6 +6,7 @@
  */
 #include "dnsd.h"
 
+#include <tarn/dns_update.h>
 #include <tarn/kv_tree.h>
 
 TARN_NET(service);
@@ -17,6 +18,8 @@ TARN_KEY_STR(
     "zones to copy from other servers, as example.org@192.0.2.1,example.net@192.0.2.2#5300");
 TARN_KEY_STR(tsig_key, NULL,
              "what transfers in and out must be signed with, as hmac-sha256:NAME:SECRET in base64");
+TARN_KEY_BOOL(updates,
+              "take changes that are signed with --tsig-key; they are gone at the next start");
 TARN_KEY_STR(nsid, NULL, "what this server calls itself to who asks (RFC 5001)");
 TARN_KEY_U32(rate, 0,
              "answers of a kind that one network gets in a second over UDP; 0: as many as it asks");
@@ -43,6 +46,28 @@ static bool may_transfer(void *user, struct tarn_span zone, const struct tarn_en
     (void)zone;
     return (key || !d->has_key) && d->has_transfers
            && tarn_ip_prefix_contains(&d->transfers, &client->addr);
+}
+
+/* A signed zone is signed elsewhere, and a copy belongs to its primary. */
+static unsigned on_update(void *user, const struct tarn_dns_zone *zone,
+                          const struct tarn_endpoint *client,
+                          const struct tarn_dns_tsig_key *key_of, struct tarn_span message) {
+    struct dnsd *d = user;
+    struct tarn_dns_update_config config = {.alloc = tarn_env_alloc(d->env),
+                                            .random = tarn_env_random(d->env),
+                                            .memory_max = DNSD_ZONE_MEMORY_MAX};
+    struct tarn_dns_zone *changed, *was;
+    (void)client;
+    if (!key_of || dnsd_is_copy(d, tarn_dns_zone_origin(zone)))
+        return TARN_DNS_REFUSED;
+    unsigned rcode = tarn_dns_update(&config, zone, message, &changed);
+    if (!changed)
+        return rcode;
+    if (tarn_dns_server_set_zone(d->server, changed, &was))
+        return TARN_DNS_SERVFAIL;
+    tarn_dns_service_forget(d->service, was);
+    tarn_dns_zone_free(was);
+    return rcode;
 }
 
 static struct tarn_waiter *waiter(void *user) {
@@ -75,6 +100,7 @@ static enum tarn_err server_new(struct dnsd *d) {
         .keys = &d->key,
         .may_transfer = may_transfer,
         .on_notify = dnsd_notify,
+        .on_update = tarn_key_bool(env, &updates) ? on_update : NULL,
         .user = d,
     };
     struct tarn_span text = tarn_key_str(env, &tsig_key);

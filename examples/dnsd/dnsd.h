@@ -7,6 +7,7 @@
 #include <tarn/kv.h>
 
 #define DNSD_ZONES_MAX 4096u
+#define DNSD_ZONE_MEMORY_MAX (4ull << 30)
 
 struct dnsd {
     struct tarn_env *env;
@@ -24,6 +25,7 @@ struct dnsd {
 /* copies.c: the zones of --secondary=NAME@ADDRESS[#PORT],... False: the console has said what is
  * wrong. */
 bool dnsd_start_copies(struct dnsd *d, struct tarn_net *net, struct tarn_span list);
+bool dnsd_is_copy(const struct dnsd *d, struct tarn_span origin);
 void dnsd_tick_copies(struct dnsd *d, tarn_time now);
 tarn_time dnsd_copies_deadline(const struct dnsd *d);
 bool dnsd_notify(void *user, struct tarn_span zone, const struct tarn_endpoint *client,

@@ -5,7 +5,6 @@
 #include "dnsd.h"
 
 #define TEXTS_MAX 32u /* a file, and all that it includes */
-#define ZONE_MEMORY_MAX (4ull << 30)
 
 struct load {
     struct dnsd *d;
@@ -112,7 +111,7 @@ static bool load_zone(struct dnsd *d, struct tarn_span name) {
     struct tarn_dns_zone_config config = {.alloc = tarn_env_alloc(d->env),
                                           .random = tarn_env_random(d->env),
                                           .origin = tarn_dns_name_span(&origin),
-                                          .memory_max = ZONE_MEMORY_MAX};
+                                          .memory_max = DNSD_ZONE_MEMORY_MAX};
     enum tarn_err err = tarn_dns_zone_new(&config, &load.zone);
     bool ok = !err && parse(&load, name, config.origin);
     drop_texts(&load);

@@ -225,7 +225,7 @@ def with_keys(lab, space, zones):
     """Signed transfers (TSIG): to dig, to NSD, and from Knot."""
     secret = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
     lab.spawn(space, DNSD_HOST, f"--block:storage={zones}", "--port=5408", "--transfer-to=127.0.0.0/8",
-              f"--tsig-key=hmac-sha256:k.:{secret}", log="keys.log")
+              f"--tsig-key=hmac-sha256:k.:{secret}", "--updates", log="keys.log")
     wait_serial(lab, space, "127.0.0.1", 5408, 5)
     dig = ("dig", "@127.0.0.1", "-p", "5408", "example")
     assert "Transfer failed" in ask(lab, space, *dig, "AXFR")
@@ -245,6 +245,20 @@ def with_keys(lab, space, zones):
               "--secondary=example@127.0.0.1#5408", f"--tsig-key=hmac-sha256:k.:{secret}",
               "--transfer-to=127.0.0.0/8", log="keys2.log")
     wait_serial(lab, space, "127.0.0.1", 5410, 5)
+    # nsupdate changes the zone; the copy follows at its next look.
+    change = ("server 127.0.0.1 5408\nzone example\nprereq nxdomain fresh.example\n"
+              "update add fresh.example 60 A 192.0.2.33\nupdate delete n9.example A\nsend\n")
+    script = lab.write("change", change)
+    failed = lab.run(space, "nsupdate", script, check=False)
+    assert failed.returncode != 0 and "REFUSED" in failed.stdout, failed.stdout
+    lab.run(space, "nsupdate", "-y", f"hmac-sha256:k:{secret}", script)
+    failed = lab.run(space, "nsupdate", "-y", f"hmac-sha256:k:{secret}", script, check=False)
+    assert "YXDOMAIN" in failed.stdout, failed.stdout
+    for port in (5408, 5410):
+        wait_serial(lab, space, "127.0.0.1", port, 6)
+        short = ("dig", "@127.0.0.1", "-p", str(port), "+short")
+        assert ask(lab, space, *short, "fresh.example", "A") == "192.0.2.33\n"
+        assert ask(lab, space, *short, "n9.example", "A") == ""
 
 
 def without_big(records):
@@ -252,7 +266,7 @@ def without_big(records):
 
 
 def main():
-    want("dig", "delv", "kdig", "drill", "knotd", "nsd", "ip", "ldns-keygen", "ldns-signzone")
+    want("dig", "delv", "kdig", "drill", "nsupdate", "knotd", "nsd", "ip", "ldns-keygen", "ldns-signzone")
     with Lab("dnsd") as lab:
         space = lab.space("one")
         fd = lab.tap(space, "tap0")
@@ -302,7 +316,8 @@ def main():
         assert "added.example. 60 in a 192.0.2.200" in copy and "n7.example. 3600 in a 10.0.0.1" not in copy
         assert "IXFR, outgoing" in lab.log("knot.log"), lab.log("knot.log")
         print("dig, kdig and drill agree; NSD and Knot copied the zone, and theirs were copied, with a change by IXFR; "
-              "delv validates zones signed with NSEC and NSEC3; transfers signed with TSIG go to dig, NSD and back")
+              "delv validates zones signed with NSEC and NSEC3; transfers signed with TSIG go to dig, NSD and back; "
+              "nsupdate changes a zone")
 
 
 main()

@@ -253,6 +253,21 @@ static void answer_notify(struct dns_query *q) {
     }
 }
 
+/* RFC 2136: the zone section is one question for the SOA. */
+static void answer_update(struct dns_query *q) {
+    const struct tarn_dns_server_config *c = &q->server->config;
+    const struct tarn_dns_zone *zone =
+        tarn_dns_server_zone(q->server, tarn_dns_name_span(&q->question.name));
+    if (!c->on_update)
+        q->rcode = TARN_DNS_NOTIMP;
+    else if (q->question.type != TARN_DNS_SOA)
+        q->rcode = TARN_DNS_FORMERR;
+    else if (!zone || q->question.klass != zone->klass)
+        q->rcode = TARN_DNS_NOTAUTH;
+    else
+        q->rcode = c->on_update(c->user, zone, &q->request->client, key_of(q), q->message);
+}
+
 static void answer_query(struct dns_query *q, struct tarn_dns_transfer *t) {
     uint16_t type = q->question.type, klass = q->question.klass;
     q->zone = zone_for(q->server, tarn_dns_name_span(&q->question.name), type);
@@ -279,6 +294,8 @@ static void answer(struct dns_query *q, bool well_formed, struct tarn_dns_transf
         q->rcode = TARN_DNS_BADVERS; /* RFC 6891 section 6.1.3 */
     else if (opcode == TARN_DNS_NOTIFY)
         answer_notify(q);
+    else if (opcode == TARN_DNS_UPDATE)
+        answer_update(q);
     else if (opcode != TARN_DNS_QUERY)
         q->rcode = TARN_DNS_NOTIMP;
     else
@@ -312,7 +329,7 @@ struct tarn_span tarn_dns_server_answer(struct tarn_dns_server *s,
                                         const struct tarn_dns_request *request,
                                         struct tarn_span query, struct tarn_bytes out,
                                         struct tarn_dns_transfer *transfer) {
-    struct dns_query q = {.server = s, .request = request, .ede = DNS_EDE_NONE};
+    struct dns_query q = {.server = s, .request = request, .message = query, .ede = DNS_EDE_NONE};
     uint8_t option_bytes[OPTIONS_MAX];
     struct tarn_writer options = TARN_WRITER_ARRAY(option_bytes);
     struct tarn_dns_reader r;

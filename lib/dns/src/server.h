@@ -39,6 +39,7 @@ struct dns_query {
     struct tarn_dns_server *server;
     const struct tarn_dns_request *request;
     const struct tarn_dns_zone *zone;
+    struct tarn_span message;
     struct tarn_dns_question question;
     struct tarn_dns_header header;
     struct tarn_dns_edns edns;

@@ -49,6 +49,12 @@ struct tarn_dns_server_config {
      * and is acknowledged; the caller then refreshes. NULL: all are refused. */
     bool (*on_notify)(void *user, struct tarn_span zone, const struct tarn_endpoint *client,
                       const struct tarn_dns_tsig_key *key);
+    /* An UPDATE for a zone that is here (RFC 2136): the whole message, and the key that it was
+     * signed with, or NULL. Answers with the response's code; tarn_dns_update makes a new zone,
+     * which may be set in here. NULL: there are no updates. */
+    unsigned (*on_update)(void *user, const struct tarn_dns_zone *zone,
+                          const struct tarn_endpoint *client, const struct tarn_dns_tsig_key *key,
+                          struct tarn_span message);
     void *user;
 };
 TARN_MUST_USE enum tarn_err tarn_dns_server_new(const struct tarn_dns_server_config *config,
