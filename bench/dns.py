@@ -169,7 +169,7 @@ def compare(what, name, peers, ours, *theirs):
 def over_sockets(folder, client, queries, image):
     host = common.build('dnsd', 'unix', 'host')
     with Place('tap', 'host') as place:
-        children = [place.start(host, f'--block:storage={image}', '--', '--port=5301'),
+        children = [place.start(host, f'--block:storage={image}', '--', '--port=5301', '--address=127.0.0.1'),
                     place.start('nsd', '-d', '-c', nsd_conf(folder, '127.0.0.1', 5302)),
                     place.start('knotd', '-c', knot_conf(folder, '127.0.0.1', 5303))]
         for port in (5301, 5302, 5303):

@@ -12,6 +12,7 @@
 TARN_NET(service);
 TARN_BLK(storage);
 TARN_KEY_U16(port, 53, "UDP and TCP port to answer on");
+TARN_KEY_ADDR(address, "the only address to answer on; without it, all there are");
 TARN_KEY_PREFIX(transfer_to, "the network whose hosts may have whole zones, as 192.0.2.0/24");
 TARN_KEY_STR(
     secondary, NULL,
@@ -114,6 +115,7 @@ static enum tarn_err server_new(struct dnsd *d) {
 
 static enum tarn_err service_new(struct dnsd *d, struct tarn_net *net) {
     struct tarn_endpoint local = {TARN_IP_ADDR_NONE, (uint16_t)tarn_key_u64(d->env, &port)};
+    (void)tarn_key_addr(d->env, &address, &local.addr);
     struct tarn_datagram_config udp = {.local = local};
     struct tarn_dns_service_config config = {
         .alloc = tarn_env_alloc(d->env),

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: ISC
 """dnsd before dig, kdig and drill, and between NSD and Knot as primaries and secondaries of its zones.
 
-usage: dnsd.py DNSD DNSD-HOST TARN-KV TARN-DIG
+usage: dnsd.py DNSD DNSD-HOST TARN-KV TARN-DIG DNS-CHECK-SIGNATURES
 """
 import os
 import re
@@ -12,7 +12,7 @@ import time
 
 from lab import Lab, want
 
-DNSD, DNSD_HOST, TOOL, DIG = (os.path.abspath(a) for a in sys.argv[1:5])
+DNSD, DNSD_HOST, TOOL, DIG, CHECK = (os.path.abspath(a) for a in sys.argv[1:6])
 KERNEL, TARN = "10.9.0.1", "10.9.0.2"
 ZONE = """$TTL 3600
 @ SOA ns root {serial} 3 2 1209600 300
@@ -188,6 +188,19 @@ zone:
     return lab.spawn(space, "nsd", "-d", "-c", conf, log="nsd.log")
 
 
+def signatures(lab):
+    """Every signature that ldns makes, with each algorithm, is right, and wrong for other data."""
+    for algorithm in ("RSASHA256", "RSASHA512", "ECDSAP256SHA256", "ECDSAP384SHA384", "ED25519"):
+        made = subprocess.run(["ldns-keygen", "-a", algorithm, "-b", "2048", "-k", "example"], cwd=lab.dir,
+                              capture_output=True, text=True)
+        key = made.stdout.strip()
+        subprocess.run(["ldns-signzone", "-o", "example", "-f", lab.path("each"), lab.path("plain"), key],
+                       cwd=lab.dir, check=True, capture_output=True)
+        done = subprocess.run([CHECK, lab.path("each"), "example.", str(int(time.time()))], capture_output=True,
+                              text=True)
+        assert done.returncode == 0 and int(done.stdout) > 100, (algorithm, done.stdout, done.stderr)
+
+
 def signed(lab, space):
     """A zone signed by ldns, with NSEC and with NSEC3: delv validates what we answer, denials too."""
     key = subprocess.run(["ldns-keygen", "-a", "ECDSAP256SHA256", "-k", "example"], cwd=lab.dir, check=True,
@@ -278,6 +291,7 @@ def main():
         lab.wait_for("listening", "tap.log", tap)
         clients(lab, space, TARN, 53)
         signed(lab, space)
+        signatures(lab)
         with_keys(lab, space, zones)
         # Tarn is the primary of NSD and of Knot, over its own TCP.
         nsd_child = nsd(lab, space, secondary_of=TARN)

@@ -162,7 +162,7 @@ static enum tarn_err receive_one(struct host_datagram *d, struct tarn_bytes buf,
     if (got < 0)
         return receive_failed(d);
     *n = (size_t)got;
-    *info = (struct tarn_datagram_info){.local.port = d->local.port};
+    *info = (struct tarn_datagram_info){.local = d->local};
     read_control(&message, info);
     return host_endpoint(&from, &info->remote);
 }
@@ -182,7 +182,7 @@ static enum tarn_err receive_next(struct host_datagram *d) {
     struct msghdr *message = host_batch_next(b, d, d->watch.fd, &d->peeked_at);
     if (!message)
         return receive_failed(d);
-    *info = (struct tarn_datagram_info){.local.port = d->local.port};
+    *info = (struct tarn_datagram_info){.local = d->local};
     read_control(message, info);
     return host_endpoint(message->msg_name, &info->remote);
 }
@@ -244,15 +244,17 @@ static void put_control(struct msghdr *message, int level, int type, const void 
     message->msg_controllen += CMSG_SPACE(n);
 }
 
-static void put_info(struct msghdr *message, const struct tarn_datagram_info *info, bool v4,
-                     size_t len) {
+/* `any`: the socket is for every address, so it must be said which one this is from. */
+static void put_info(struct msghdr *message, const struct tarn_datagram_info *info, bool any,
+                     bool v4, size_t len) {
     int level = v4 ? IPPROTO_IP : IPPROTO_IPV6, hops = info->hops, tos = info->tos;
     struct in_pktinfo from4 = {0};
     struct in6_pktinfo from6 = {0};
-    if (!tarn_ip_addr_is_any(&info->local.addr) && v4) {
+    any = any && !tarn_ip_addr_is_any(&info->local.addr);
+    if (any && v4) {
         from4.ipi_spec_dst.s_addr = htonl(tarn_ip_addr_v4(&info->local.addr));
         put_control(message, level, IP_PKTINFO, &from4, sizeof from4);
-    } else if (!tarn_ip_addr_is_any(&info->local.addr)) {
+    } else if (any) {
         memcpy(&from6.ipi6_addr, &info->local.addr, sizeof from6.ipi6_addr);
         put_control(message, level, IPV6_PKTINFO, &from6, sizeof from6);
     }
@@ -337,7 +339,8 @@ static enum tarn_err datagram_send(struct tarn_datagram *datagram,
         message.msg_namelen = socket_address(d, to, &address);
         message.msg_name = &address;
     }
-    put_info(&message, info, tarn_ip_addr_is_v4(&to->addr), len);
+    put_info(&message, info, tarn_ip_addr_is_any(&d->bound.addr), tarn_ip_addr_is_v4(&to->addr),
+             len);
     if (!info->no_fragment && !info->gso_size && host_batch_put(&d->net->batch, d, &message, len))
         return TARN_OK;
     host_batch_flush(&d->net->batch); /* what was sent before goes before */
@@ -468,7 +471,7 @@ static int open_socket(struct tarn_endpoint *local, bool *v6) {
         fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd >= 0) {
         set(fd, IPPROTO_IPV6, IPV6_V6ONLY, !is_any);
-        set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+        set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, is_any);
         set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
         set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
         set(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
@@ -477,7 +480,7 @@ static int open_socket(struct tarn_endpoint *local, bool *v6) {
         if (is_any)
             local->addr = TARN_IP_ADDR_V4(0, 0, 0, 0);
         fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+        set(fd, IPPROTO_IP, IP_PKTINFO, is_any);
     }
     set(fd, IPPROTO_IP, IP_RECVTTL, 1);
     set(fd, IPPROTO_IP, IP_RECVTOS, 1);
