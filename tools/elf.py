@@ -128,6 +128,8 @@ def describe(path):
     lines = [path]
     if abi:
         lines.append(f'  a Solo5 {abi[0]} image, ABI version {abi[1]}')
+    elif any((name, note) == ('Xen', 18) for name, note, _, _ in image.notes()):
+        lines.append('  an image for virtual machines that load by PVH (target virtio)')
     elif image.type in (2, 3):
         lines.append('  an ordinary program of this machine (target unix)')
     for name, kind in devices:

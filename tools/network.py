@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 
+from tools import packages, qemu
 from tools.common import ROOT, Problem, build, check_example, has_network, say, tender_path
 from tools.elf import Image
 
@@ -95,6 +96,11 @@ def key_of(keys, name):
 
 
 def command_of(image, target, attach, keys):
+    if target == 'virtio':
+        nets, disks = ([option.split('=', 1)[1] for option in attach if option.startswith(kind)]
+                       for kind in ('--net:', '--block:'))
+        accel, cpu = ('tcg', 'max') if qemu.why_no_kvm() else ('kvm', 'host')
+        return qemu.command(image, keys, nets, disks, accel=accel, cpu=cpu)
     if target == 'unix':
         return [image, *attach, '--', *keys]
     return [tender_path(target), *attach, '--', image, *keys]
@@ -162,8 +168,15 @@ def run_child(command, address=None):
     return 128 - status if status < 0 else status
 
 
-def run(example, target, net, keys):
+def run(example, target, net, keys, yes=False):
     """Builds and runs; the answer is the program's exit status."""
+    if target == 'virtio':
+        packages.ensure(packages.QEMU, yes)
+        return qemu.status_of(build_and_run(example, target, net, keys))
+    return build_and_run(example, target, net, keys)
+
+
+def build_and_run(example, target, net, keys):
     root = os.geteuid() == 0
     check_example(example)
     if not has_network(example):

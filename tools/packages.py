@@ -9,13 +9,14 @@ from tools.common import Problem, say
 
 BUILD = ['gcc', 'libc6-dev', 'meson', 'ninja-build', 'pkgconf', 'libpcap-dev', 'nettle-dev', 'libgmp-dev', 'libssl-dev', 'binutils']
 RUN = BUILD + ['iproute2']
+QEMU = ['qemu-system-x86']
 TEST = BUILD + ['redis-tools', 'python3-redis', 'mtools', 'dosfstools', 'libarchive-tools',
                 'libcriterion-dev', 'iproute2', 'iputils-ping', 'curl', 'git', 'clang-19',
                 'clang-format', 'dnsmasq-base', 'udhcpc', 'radvd', 'isc-dhcp-server',
                 'isc-dhcp-client', 'nmap', 'tshark', 'traceroute',
                 'qemu-utils', 'libnbd-bin', 'fio', 'fdisk', 'bind9-utils', 'bind9-dnsutils',
                 'ldnsutils', 'knot', 'knot-dnsutils', 'nsd',
-                'valgrind', 'openssl', 'gnutls-bin']
+                'valgrind', 'openssl', 'gnutls-bin'] + QEMU
 FUZZ = TEST + ['libclang-rt-19-dev']
 BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk', 'nftables', 'slirp4netns', 'passt',
                'qemu-utils', 'fio', 'redis-tools']  # some are built with the tests

@@ -46,6 +46,8 @@ struct guest_frame { /* as traps.S pushes it */
 };
 /* `wake` is where interrupts go; NULL: the machine has none. */
 void guest_traps_init(void (*wake)(void));
+/* Another place to go for one of them. */
+void guest_traps_gate(unsigned vector, void (*to)(void));
 /* SMEP, SMAP and UMIP, where the processor has them. */
 void guest_protect(void);
 /* Says what happened, and hands over to guest_crashed. */

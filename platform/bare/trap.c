@@ -63,6 +63,10 @@ void guest_traps_init(void (*wake)(void)) {
     __asm__ volatile("lidt %0" : : "m"(idt) : "memory");
 }
 
+void guest_traps_gate(unsigned vector, void (*to)(void)) {
+    TARN_AT(gates, vector) = gate_to((uintptr_t)to, 0);
+}
+
 /* What of these the processor has: no code of user pages, no data of theirs, and no instruction
  * that tells them of us. There are no user pages; so much the better. */
 void guest_protect(void) {

@@ -330,7 +330,7 @@ def disk(folder):
         with open(path, "wb") as file:
             file.truncate(size)
         expect(run(f"--block:storage={path}", f"--block-sector-size:storage={block}", image("disk"),
-                   mem=4), 0, "good all of it", "good behind the end", "good flush", "good discard")
+                   mem=4), 0, "good all of it", "good behind the end", "good flush", "good no discard")
         wanted = bytes((i * 7 + i // 512) & 255 for i in range(size))
         assert open(path, "rb").read() == wanted, f"{size} bytes"
 

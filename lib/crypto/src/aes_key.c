@@ -5,8 +5,9 @@
 
 #include <tarn/cipher.h>
 
-/* The S-box on four bytes. The compiler's header for the instruction wants a C library. */
-static uint32_t sub_word(uint32_t word) {
+/* The S-box on four bytes. The compiler's header for the instruction wants a C library. Some
+ * targets are compiled for general registers only, whence the attribute. */
+__attribute__((target("sse2"))) static uint32_t sub_word(uint32_t word) {
     uint32_t out;
     __asm__("movd %1, %%xmm0\n\t"
             "pshufd $0, %%xmm0, %%xmm0\n\t"

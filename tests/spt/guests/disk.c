@@ -21,7 +21,11 @@ static void finished(struct tarn_blk_req *req) {
 
 static enum tarn_err request(struct tarn_blk *blk, enum tarn_blk_op op, uint64_t block,
                              uint8_t *ptr, size_t bytes) {
-    struct wait w = {.req = {.op = op, .block = block, .data = {ptr, bytes}, .done = finished},
+    struct wait w = {.req = {.op = op,
+                             .block = block,
+                             .data = {ptr, bytes},
+                             .blocks = bytes / blk->block_bytes,
+                             .done = finished},
                      .waiter = tarn_env_waiter(program)};
     struct tarn_blk_req *req = &w.req;
     if (blk->ops->submit(blk, &req, 1) != 1)
@@ -73,6 +77,9 @@ int tarn_main(struct tarn_env *env) {
     good &=
         check(can_flush ? "flush" : "no flush",
               request(blk, TARN_BLK_FLUSH, 0, NULL, 0) == (can_flush ? TARN_OK : TARN_UNSUPPORTED));
-    good &= check("discard", request(blk, TARN_BLK_DISCARD, 0, NULL, 0) == TARN_UNSUPPORTED);
+    bool can_discard = blk->features & TARN_BLK_CAN_DISCARD;
+    good &= check(can_discard ? "discard of the first block" : "no discard",
+                  request(blk, TARN_BLK_DISCARD, 0, NULL, n)
+                      == (can_discard ? TARN_OK : TARN_UNSUPPORTED));
     return good ? 0 : 1;
 }
