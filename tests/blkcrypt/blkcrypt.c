@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "../blk/conformance.h"
 #include "../blk/crash.h"
+#include "../kv/conformance.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 #include <tarn/blk_sealed.h>
 #include <tarn/blk_xts.h>
+#include <tarn/kv_tree.h>
 
 enum { BLOCK = 512, BLOCKS = 1000 };
 static const uint8_t key[64] = "two keys in a row for XTS, or one of these halves for CCM: 64 b";
@@ -230,4 +232,50 @@ Test(sealed, another_key_does_not_open_it) {
     cr_assert_eq(tarn_blk_sealed_new(&config, rig.waiter, &sealed), TARN_INVALID);
     cr_assert_eq(rig.alloc.live, 0);
     blk_rig_fini(&rig);
+}
+
+/* -- a store over it ------------------------------------------------------------------------------
+ */
+
+#define NOW 1234567890
+
+static struct tarn_waiter *waiter_of(void *user) {
+    return ((struct blk_rig *)user)->waiter;
+}
+static uint64_t wall(struct tarn_clock *c) {
+    (void)c;
+    return NOW * 1000000000ull;
+}
+
+/* The store on a device, all of it encrypted: nothing of a value is to be seen below. */
+Test(sealed, carries_a_store) {
+    static const struct tarn_clock_ops clock_ops = {.wall_ns = wall};
+    static const char secret[] =
+        "a value that nobody is to see, long enough to be found by chance never";
+    struct tarn_clock clock = {&clock_ops};
+    struct tarn_kv_tree *tree;
+    blk_rig_init(&rig, 1);
+    tarn_random_seeded_init(&dice, 1);
+    lower = tarn_sim_disk_blk(blk_rig_disk(
+        &rig, (struct tarn_sim_disk_config){.blocks = 8192, .blocks_per_request_max = 64}));
+    struct tarn_kv_tree_config config = {.alloc = &rig.alloc.alloc,
+                                         .blk = use_sealed(&rig, lower, true),
+                                         .waiter = waiter_of,
+                                         .user = &rig,
+                                         .clock = &clock,
+                                         .random = &dice.random,
+                                         .table_bytes = 256 << 10,
+                                         .cache_bytes = 64 << 10,
+                                         .snapshots_max = 2};
+    cr_assert_eq(tarn_kv_tree_format(&config, 0), TARN_OK);
+    cr_assert_eq(tarn_kv_tree_open(&config, &tree), TARN_OK);
+    kv_conformance_rw(tarn_kv_tree_kv(tree), NOW);
+    cr_assert_eq(tarn_kv_set(tarn_kv_tree_kv(tree), TARN_SPAN_LIT("secret"), tarn_span_str(secret)),
+                 TARN_OK);
+    cr_assert_eq(tarn_kv_tree_settle(tree), TARN_OK);
+    tarn_kv_tree_close(tree);
+    struct tarn_bytes disk = tarn_sim_disk_bytes(rig.disks[0]);
+    for (size_t i = 0; i + 16 < disk.len; i++)
+        cr_assert_neq(memcmp(disk.ptr + i, secret, 16), 0);
+    close_sealed(NULL);
 }

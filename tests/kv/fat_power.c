@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Loss of power on a FAT volume, at every write, torn and reordered: what is there is the store
- * before or after the change under way, and a checker finds lost clusters at worst. */
+ * before or after the change under way, and a checker finds lost clusters at worst. With a folder
+ * in TARN_FAT_CRASHES some of the volumes go there, for other checkers. */
 #include "fat_fsck.h"
 #include "rig.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS = 14, STEPS = 120, IMAGE = 512 << 10, LARGEST = 2000 };
+enum { KEYS = 14, LONGEST = 6, STEPS = 120, IMAGE = 512 << 10, LARGEST = 2000 };
 
 static struct rig rig;
 static struct tarn_kv_fat *fat;
@@ -32,7 +33,7 @@ static uint32_t dice(uint32_t n) {
 static void key_of(unsigned i, char *out) {
     static const char *const dirs[] = {"", "d/", "Some Directory/below/"};
     sprintf(out, "%s%s%u", dirs[i % 3], i % 2 ? "SHORT" : "a long name that takes pieces ", i);
-    if (i == 6) /* two sectors, and more */
+    if (i == LONGEST) /* more than a sector */
         for (int n = 0; n < 20; n++)
             strcat(out, "0123456789");
 }
@@ -76,6 +77,17 @@ static void open_on(uint8_t *bytes) {
     kv = tarn_kv_fat_kv(fat);
 }
 
+static void keep(const uint8_t *image) {
+    static unsigned count;
+    const char *folder = getenv("TARN_FAT_CRASHES");
+    char path[600];
+    if (!folder || count++ % 100)
+        return;
+    snprintf(path, sizeof path, "%s/%u", folder, count / 100);
+    FILE *f = fopen(path, "wb");
+    cr_assert(f && fwrite(image, 1, IMAGE, f) == IMAGE && fclose(f) == 0);
+}
+
 /* Between state n, which was answered, and n + 1. */
 static void recovers(uint8_t *image, size_t n) {
     static uint8_t want[LARGEST], got[LARGEST + 1];
@@ -83,6 +95,7 @@ static void recovers(uint8_t *image, size_t n) {
     size_t next = n < STEPS ? n + 1 : n;
     bool before = true, after = true, both = renames[next].is_one;
     cr_assert(!r.problem || !strcmp(r.problem, "the tables differ"), "state %zu: %s", n, r.problem);
+    keep(image);
     open_on(image);
     for (unsigned i = 0; i < KEYS; i++) {
         char key[300];
@@ -102,6 +115,9 @@ static void recovers(uint8_t *image, size_t n) {
         both &= i == renames[next].to ? is[1] : i == renames[next].from ? is[0] : true;
     }
     cr_assert(before || after || both, "state %zu: half of a change", n);
+    /* Only a name that no sector has room for can leave pieces. */
+    bool longest = states[n][LONGEST] != states[next][LONGEST];
+    cr_assert(!r.orphans || longest, "state %zu: %u pieces of a name", n, r.orphans);
     tarn_kv_fat_close(fat);
 }
 

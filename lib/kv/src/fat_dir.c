@@ -236,13 +236,13 @@ static uint32_t entries_for(const struct fat_units *name) {
 
 struct run {
     uint32_t index; /* of the first of the free entries */
-    uint32_t end;   /* of the directory: the first that was never used */
+    uint32_t end;   /* where the directory ended, if they are behind that; else UINT32_MAX */
     bool found;
 };
 
-/* Free entries that follow each other: among the deleted ones within one sector, so that one write
- * puts them to use; or behind all that are used, where nothing is seen before the first of them is
- * written. */
+/* Free entries that follow each other, in one sector if they can be: so that one write puts them to
+ * use, and later takes them away. They are deleted ones, or behind all that were used, where
+ * nothing is seen before the entries in front are written. */
 static enum tarn_err run_find(struct tarn_kv_fat *f, struct fat_place dir, uint32_t count,
                               struct run *out) {
     uint32_t per_sector = f->volume.sector_bytes / FAT_ENTRY_BYTES, length = 0;
@@ -264,10 +264,12 @@ static enum tarn_err run_find(struct tarn_kv_fat *f, struct fat_place dir, uint3
         }
     }
     out->index = out->end = w.index;
+    if (count <= per_sector && w.index % per_sector + count > per_sector)
+        out->index = (w.index / per_sector + 1) * per_sector;
     if (err && err != TARN_EOF)
         return err;
     /* Behind the end: is there room up to the end of the clusters? */
-    for (w.index += count - 1; !err; err = TARN_EOF) {
+    for (w.index = out->index + count - 1; !err; err = TARN_EOF) {
         err = walk_spot(f, &w, &spot);
         out->found = !err;
     }
@@ -311,7 +313,7 @@ enum tarn_err fat_dir_reserve(struct tarn_kv_fat *f, struct fat_place dir,
         entries_for(name) == 1 ? 2 : entries_for(name); /* the short one may be taken */
     enum tarn_err err = run_find(f, dir, count, &run);
     while (!err && !run.found) {
-        if (run.end + count > INDEX_MAX)
+        if (run.index + count > INDEX_MAX)
             return TARN_LIMIT;
         err = extend(f, dir, fresh);
         if (!err)
@@ -414,8 +416,13 @@ enum tarn_err fat_dir_insert(struct tarn_kv_fat *f, struct fat_place dir, const 
         err = run_find(f, dir, pieces + 1, &run);
     if (!err && !run.found)
         err = TARN_LIMIT;
-    /* What is staged last is written first: so the first entry, which makes the others seen where
-     * they are new, comes last. */
+    /* What is staged last is written first: so the first entries, which make the others seen where
+     * they are new, come last. */
+    for (uint32_t i = run.end; !err && i < run.index; i++) { /* not used */
+        err = raw_change(f, dir, i, fresh, &at);
+        if (!err)
+            *tarn_bytes_at(at, 0) = DELETED;
+    }
     for (uint32_t i = 0; !err && i <= pieces; i++) {
         err = raw_change(f, dir, run.index + i, fresh, &at);
         if (err)
@@ -425,7 +432,7 @@ enum tarn_err fat_dir_insert(struct tarn_kv_fat *f, struct fat_place dir, const 
         else
             long_put(at, &e->name, pieces - i, i == 0, fat_short_sum(TARN_SPAN_ARRAY(name)));
     }
-    if (!err && run.index == run.end)
+    if (!err && run.end != UINT32_MAX)
         err = end_put(f, dir, run.index + pieces + 1, fresh);
     return err;
 }
