@@ -23,7 +23,7 @@ FILES = {
     'dir/Sub Directory/deep.bin': os.urandom(70000), 'dir/empty': b'', 'dir/' + 'n' * 200: b'long',
     'été/ß.txt': 'é'.encode(), 'many/last': b'z',
 }
-FILES.update({f'many/file number {i}': b'%d' % i for i in range(40)})
+FILES.update({f'many/file number {i}': b'%d' % i for i in range(20)})
 
 
 def sh(*command, data=None, status=0):
@@ -61,7 +61,7 @@ def ours_read_by_others(kind):
         got = sh('mtype', '-i', image, f'::/{name}')
         assert got == data, f'FAT{kind} {name}: {len(got)} bytes'
     listed = sh('mdir', '-b', '-i', image, '::/many').decode().splitlines()
-    assert len(listed) == 41, listed[:3]
+    assert len(listed) == 21, listed[:3]
     for name in list(FILES)[:4]:
         tarn('rm', image, name)
     tarn('mv', image, 'many', 'Elsewhere/with a name')
@@ -85,7 +85,7 @@ def theirs_read_by_us(kind):
         assert tarn('get', image, name) == data, f'FAT{kind} {name}'
     assert tarn('ls', image).decode().split('\n')[:-1] == sorted(
         {n.split('/')[0] + ('/' if '/' in n else '') for n in FILES}, key=str.encode)
-    assert len(tarn('ls', image, 'many').splitlines()) == 41
+    assert len(tarn('ls', image, 'many').splitlines()) == 21
     # And changed by us, among theirs.
     for name, data in FILES.items():
         tarn('set', image, name, data=data[::-1])
@@ -99,7 +99,7 @@ def changed_in_turn(kind):
     dice, want = random.Random(kind), {}
     image = blank(f'turns{kind}', SIZES[kind])
     sh('mkfs.fat', '-F', str(kind), image)
-    for turn in range(60):
+    for turn in range(40):
         name, data = f'file {dice.randrange(15)} of both', dice.randbytes(dice.randrange(9000))
         if turn % 5 == 4 and name in want:
             tarn('rm', image, name) if turn % 2 else sh('mdel', '-i', image, f'::/{name}')
@@ -119,7 +119,7 @@ def changed_in_turn(kind):
 
 
 def sectors_and_clusters():
-    for sector, cluster in ((512, 1), (1024, 4), (4096, 1), (512, 64)):
+    for sector, cluster in ((1024, 4), (4096, 1), (512, 64)):
         image = blank('odd', 24 << 20)
         sh('mkfs.fat', '-S', str(sector), '-s', str(cluster), image)
         for name, data in FILES.items():
