@@ -25,10 +25,13 @@ struct conn {
     tarn_time active;      /* when something came last */
     bool ready;            /* in the list */
     bool more;             /* it may go on when there is room for answers */
-    bool ended;            /* no more requests */
-    bool lingering;        /* our end is out; what still comes is thrown away until the peer's */
-    bool was_lingering;
-    bool lost; /* the flow is broken */
+    enum {
+        OPEN,
+        ENDED,     /* no more requests; answers may still be on their way */
+        LINGERING, /* so is our end; what still comes is thrown away, until the peer's */
+        OVER,
+        LOST, /* the flow is broken */
+    } state;
 };
 
 struct server {
@@ -56,7 +59,8 @@ static void ready(struct conn *c) {
 
 static void conn_event(struct tarn_flow *flow, unsigned events) {
     struct conn *c = flow->user;
-    c->lost |= (events & TARN_FLOW_FAILED) != 0;
+    if (events & TARN_FLOW_FAILED)
+        c->state = LOST;
     ready(c);
     c->server->waiter->ops->wake(c->server->waiter);
 }
@@ -114,7 +118,7 @@ static void accept_all(struct server *s, tarn_time now) {
 
 static void conn_end(struct conn *c) {
     struct server *s = c->server;
-    if (c->lost)
+    if (c->state == LOST)
         tarn_flow_abort(c->flow);
     else
         tarn_flow_close(c->flow);
@@ -135,7 +139,7 @@ static void refuse_request(struct conn *c, const char *why) {
     tarn_writer_str(&w, "ERR ");
     tarn_writer_str(&w, why);
     tarn_resp_put_error(&c->out, tarn_writer_span(&w));
-    c->ended = true;
+    c->state = ENDED;
 }
 
 static enum tarn_err receive(struct conn *c) {
@@ -194,22 +198,26 @@ static void linger(struct conn *c) {
     do
         err = tarn_flow_read(c->flow, c->in, &n);
     while (!err);
-    c->lost |= err != TARN_AGAIN && err != TARN_EOF;
-    c->lingering = err == TARN_AGAIN;
+    if (err != TARN_AGAIN)
+        c->state = err == TARN_EOF ? OVER : LOST;
 }
 
 static void conn_serve(struct conn *c, tarn_time now) {
-    enum tarn_err err = c->lost || c->ended ? TARN_EOF : TARN_OK;
-    if (c->lingering)
+    enum tarn_err err = TARN_OK;
+    if (c->state == LINGERING)
         linger(c);
+    if (c->state != OPEN)
+        return;
     size_t before = c->in_len;
     c->more = false;
     for (uint32_t i = 0; !err && i < COMMANDS_PER_ROUND; i++)
         err = step(c);
     if (c->in_len != before || c->out.len > c->sendable)
         c->active = now;
-    c->lost |= err == TARN_IO || err == TARN_PEER;
-    c->ended |= err == TARN_EOF;
+    if (err == TARN_EOF)
+        c->state = ENDED;
+    else if (err && err != TARN_AGAIN)
+        c->state = LOST;
     c->more |= err == TARN_OK;
 }
 
@@ -233,7 +241,7 @@ static enum tarn_err conn_send(struct conn *c) {
 static void linger_begin(struct conn *c, tarn_time now) {
     tarn_flow_shutdown(c->flow);
     c->active = now;
-    c->lingering = c->was_lingering = true;
+    c->state = LINGERING;
     c->server->next_idle = TARN_MIN(c->server->next_idle, tarn_time_after(now, LINGER));
     ready(c);
 }
@@ -241,14 +249,14 @@ static void linger_begin(struct conn *c, tarn_time now) {
 /* All that the connection has done is durable. */
 static void conn_finish(struct conn *c, tarn_time now) {
     c->sendable = c->out.len;
-    enum tarn_err err = c->lost ? TARN_IO : conn_send(c);
-    c->lost |= err && err != TARN_AGAIN;
-    bool out = c->ended && !c->out.len;
-    if (out && !c->lost && !c->was_lingering)
+    enum tarn_err err = c->state == LOST ? TARN_IO : conn_send(c);
+    if (err && err != TARN_AGAIN)
+        c->state = LOST;
+    if (c->state == ENDED && !c->out.len)
         linger_begin(c, now);
-    else if ((c->lost || (out && !c->lingering)) && !c->ready)
+    else if (c->state >= OVER && !c->ready)
         conn_end(c);
-    else if (c->lost || (out && !c->lingering) || (c->more && !c->out.len))
+    else if (c->state >= OVER || (c->more && !c->out.len))
         ready(c);
 }
 
@@ -284,11 +292,11 @@ static void idle_end(struct server *s, tarn_time now) {
     s->next_idle =
         s->kvd->limits.idle == TARN_NEVER ? TARN_NEVER : tarn_time_after(now, TARN_SEC(1));
     while ((c = tarn_pool_next(&s->pool, &cursor))) {
-        tarn_time patience = c->lingering ? LINGER : s->kvd->limits.idle;
+        tarn_time patience = c->state == LINGERING ? LINGER : s->kvd->limits.idle;
         if (now - c->active >= patience) {
-            c->lost = true;
+            c->state = LOST;
             ready(c);
-        } else if (c->lingering) {
+        } else if (c->state == LINGERING) {
             s->next_idle = TARN_MIN(s->next_idle, tarn_time_after(c->active, LINGER));
         }
     }
