@@ -107,6 +107,7 @@ def fat():
     assert run('get', 'fat', 'a/large') == large and run('ls', 'fat', 'a') == b'Long name.text\nlarge\n'
     assert b'FAT12' in run('stat', 'fat')
     refused('check', 'fat', says='FAT volume')
+    refused('mkfs', 'fat', says='--force')
     refused('mkfs', 'fat32', '--fat=32', '--size=1M', says='another size')
     run('load', 'fat', 'in.tar')
     assert run('get', 'fat', 'tree/plain') == b'1'

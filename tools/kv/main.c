@@ -151,10 +151,12 @@ static int cmd_mkfs(int count, char **args) {
     struct tarn_kv_tree_config config = file_config(&file);
     config.batch_bytes_max = BATCH;
     config.table_bytes = TABLE;
-    if (there && !force && tarn_kv_tree_open(&config, &tree) != TARN_NOT_FOUND)
+    struct tarn_kv_fat_config other = fat_config(&config);
+    if (there && !force
+        && (tarn_kv_tree_open(&config, &tree) != TARN_NOT_FOUND
+            || tarn_kv_fat_open(&other, &fat) != TARN_NOT_FOUND))
         quit(1, "%s: there is a store in it already: --force makes a new one", args[0]);
     if (as_fat) {
-        struct tarn_kv_fat_config other = fat_config(&config);
         format.serial = (uint32_t)time(NULL);
         if (tarn_kv_fat_format(&other, &format) == TARN_INVALID)
             quit(1, "%s: a FAT volume of that kind has another size", args[0]);
