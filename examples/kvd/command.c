@@ -442,6 +442,22 @@ static bool arity_good(const struct command *k, uint32_t count) {
     return k->arity < 0 ? count >= (uint32_t)-k->arity : count == (uint32_t)k->arity;
 }
 
+static bool call_check(struct call *c, const struct command *k) {
+    if (!k)
+        fail_about(c, "ERR unknown command '", arg(c, 0), "'");
+    else if (!arity_good(k, arg_count(c)))
+        fail_about(c, "ERR wrong number of arguments for '", tarn_span_str(k->name), "' command");
+    else
+        return true;
+    return false;
+}
+
+bool command_check(struct kvd *kvd, struct client *client, const struct tarn_resp_parser *parser,
+                   struct tarn_span request, struct tarn_writer *out) {
+    struct call c = {kvd, client, parser, request, out, NULL};
+    return call_check(&c, command_find(arg(&c, 0)));
+}
+
 enum tarn_err command_run(struct kvd *kvd, struct client *client,
                           const struct tarn_resp_parser *parser, struct tarn_span request,
                           struct tarn_writer *out) {
@@ -452,11 +468,8 @@ enum tarn_err command_run(struct kvd *kvd, struct client *client,
         k = find(arg(&c, 0), web_commands, TARN_COUNT_OF(web_commands));
     if (tarn_writer_room(out) < room_bytes(kvd, k ? k->room : ROOM_SMALL))
         return TARN_AGAIN;
-    if (!k)
-        return fail_about(&c, "ERR unknown command '", arg(&c, 0), "'");
-    if (!arity_good(k, arg_count(&c)))
-        return fail_about(&c, "ERR wrong number of arguments for '", tarn_span_str(k->name),
-                          "' command");
+    if (!call_check(&c, k))
+        return TARN_OK;
     c.command = k;
     enum tarn_err err = k->run(&c);
     TARN_ASSERT(tarn_writer_ok(out));

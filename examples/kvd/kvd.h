@@ -116,6 +116,10 @@ enum tarn_err command_run(struct kvd *kvd, struct client *client,
                           const struct tarn_resp_parser *parser, struct tarn_span request,
                           struct tarn_writer *out);
 
+/* Whether it is a command with as many arguments as that takes; otherwise the error is in `out`. */
+bool command_check(struct kvd *kvd, struct client *client, const struct tarn_resp_parser *parser,
+                   struct tarn_span request, struct tarn_writer *out);
+
 /* Serves until the store fails. */
 enum tarn_err server_run(struct tarn_env *env, struct kvd *kvd, struct tarn_listener *listener);
 

@@ -20,6 +20,12 @@ struct conn {
     struct tarn_resp_parser parser;
     struct tarn_bytes in; /* what came: in[in_off, in_off + in_len) is not carried out yet */
     size_t in_off, in_len;
+    /* MULTI: the requests that wait for EXEC are the first `queued` bytes of those. */
+    bool multi, multi_failed;
+    size_t queued;
+    uint32_t queued_count;
+    uint32_t
+        exec_left; /* of them to be carried out; then comes the EXEC itself, to be passed over */
     struct tarn_writer out;
     size_t sent, sendable; /* out[sent, sendable) is durable and may go */
     tarn_time active;      /* when something came last */
@@ -129,8 +135,9 @@ static void conn_end(struct conn *c) {
 /* -- requests -------------------------------------------------------------------------------------
  */
 
+/* What came, from the next request on. */
 static struct tarn_bytes request(const struct conn *c) {
-    return tarn_bytes_first(tarn_bytes_after(c->in, c->in_off), c->in_len);
+    return tarn_bytes_after(tarn_bytes_first(c->in, c->in_off + c->in_len), c->in_off + c->queued);
 }
 
 static void refuse_request(struct conn *c, const char *why) {
@@ -144,12 +151,12 @@ static void refuse_request(struct conn *c, const char *why) {
 
 static enum tarn_err receive(struct conn *c) {
     size_t n;
-    if (tarn_resp_bytes_wanted(&c->parser) > c->in.len) {
+    if (c->queued + tarn_resp_bytes_wanted(&c->parser) > c->in.len) {
         refuse_request(c, "Protocol error: the request is larger than this server takes");
         return TARN_EOF;
     }
     if (c->in_off + c->in_len == c->in.len) {
-        tarn_bytes_move(c->in, tarn_bytes_span(request(c)));
+        tarn_bytes_move(c->in, tarn_bytes_span(tarn_bytes_after(c->in, c->in_off)));
         c->in_off = 0;
     }
     enum tarn_err err = tarn_flow_read(c->flow, tarn_bytes_after(c->in, c->in_off + c->in_len), &n);
@@ -158,12 +165,95 @@ static enum tarn_err receive(struct conn *c) {
     return err;
 }
 
+/* The next request is done, and all that is queued before it. */
 static void consume(struct conn *c) {
-    c->in_off += c->parser.bytes;
-    c->in_len -= c->parser.bytes;
+    c->in_off += c->queued + c->parser.bytes;
+    c->in_len -= c->queued + c->parser.bytes;
+    c->queued = 0;
     if (!c->in_len)
         c->in_off = 0;
     tarn_resp_parser_next(&c->parser);
+}
+
+/* -- transactions ---------------------------------------------------------------------------------
+ * MULTI leaves the requests that follow where they lie, and EXEC carries them out from there, with
+ * nobody else's between them. */
+
+static bool is_named(const struct conn *c, const char *name) {
+    return c->parser.count
+           && tarn_span_equal_nocase(tarn_resp_arg(&c->parser, tarn_bytes_span(request(c)), 0),
+                                     tarn_span_str(name));
+}
+
+static void answer(struct conn *c, const char *text) {
+    if (*text == '-')
+        tarn_resp_put_error(&c->out, tarn_span_str(text + 1));
+    else
+        tarn_resp_put_simple(&c->out, text);
+}
+
+static void multi_end(struct conn *c) {
+    c->multi = c->multi_failed = false;
+    c->queued_count = 0;
+}
+
+static void exec(struct conn *c) {
+    if (c->multi_failed) {
+        answer(c, "-EXECABORT Transaction discarded because of previous errors.");
+        consume(c);
+    } else {
+        tarn_resp_put_array(&c->out, c->queued_count);
+        c->exec_left = c->queued_count + 1;
+        c->queued = 0;
+        tarn_resp_parser_next(&c->parser);
+    }
+    multi_end(c);
+}
+
+/* A request after MULTI, or one of MULTI, EXEC and DISCARD. False: it is another. */
+static bool transaction(struct conn *c) {
+    bool begin = is_named(c, "multi"), end = is_named(c, "exec"), drop = is_named(c, "discard");
+    if (!c->multi && !begin && !end && !drop)
+        return false;
+    if (is_named(c, "quit") || is_named(c, "reset")) {
+        multi_end(c);
+        return false; /* what is queued goes with it */
+    }
+    if (c->multi && end) {
+        exec(c);
+        return true;
+    }
+    if (begin || end || drop) {
+        answer(c, begin && c->multi   ? "-ERR MULTI calls can not be nested"
+                  : end               ? "-ERR EXEC without MULTI"
+                  : drop && !c->multi ? "-ERR DISCARD without MULTI"
+                                      : "OK");
+        if (begin && c->multi) { /* which changes nothing: it must not wait among the others */
+            struct tarn_bytes rest = request(c);
+            tarn_bytes_move(rest, tarn_span_after(tarn_bytes_span(rest), c->parser.bytes));
+            c->in_len -= c->parser.bytes;
+            tarn_resp_parser_next(&c->parser);
+            return true;
+        }
+        consume(c);
+        if (drop)
+            multi_end(c);
+        c->multi |= begin;
+        return true;
+    }
+    /* A line was unquoted where it lies: it cannot be read again. */
+    bool good = *tarn_bytes_at(request(c), 0) == '*'
+                && command_check(c->server->kvd, &c->client, &c->parser,
+                                 tarn_bytes_span(request(c)), &c->out);
+    if (good)
+        answer(c, "QUEUED");
+    else if (*tarn_bytes_at(request(c), 0) != '*')
+        answer(c, "-ERR a line cannot wait for EXEC");
+    c->multi_failed |= !good;
+    c->queued += c->parser.bytes;
+    c->queued_count++;
+    tarn_resp_parser_next(&c->parser);
+    return true;
 }
 
 /* One step: a request, or more of it. TARN_AGAIN: nothing to do until an event. */
@@ -179,9 +269,20 @@ static enum tarn_err step(struct conn *c) {
     }
     if (err == TARN_AGAIN)
         return receive(c);
-    if (c->parser.count)
+    if (!c->parser.count && c->multi) {
+        c->queued += c->parser.bytes;
+        tarn_resp_parser_next(&c->parser);
+        return TARN_OK;
+    }
+    if (c->parser.count && c->exec_left == 1) {
+        c->exec_left = 0; /* the EXEC */
+    } else if (c->parser.count) {
+        if (!c->exec_left && transaction(c))
+            return TARN_OK;
         err = command_run(c->server->kvd, &c->client, &c->parser, tarn_bytes_span(request(c)),
                           &c->out);
+        c->exec_left -= !err && c->exec_left;
+    }
     c->server->failed |= err == TARN_IO;
     c->more = err == TARN_AGAIN;
     if (err)
@@ -210,7 +311,7 @@ static void conn_serve(struct conn *c, tarn_time now) {
         return;
     size_t before = c->in_len;
     c->more = false;
-    for (uint32_t i = 0; !err && i < COMMANDS_PER_ROUND; i++)
+    for (uint32_t i = 0; !err && (i < COMMANDS_PER_ROUND || c->exec_left); i++)
         err = step(c);
     if (c->in_len != before || c->out.len > c->sendable)
         c->active = now;

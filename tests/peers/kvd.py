@@ -65,6 +65,10 @@ def lines_as_a_person_types_them(server):
     with server.client() as c:
         c.socket.sendall(b'\r\n  set "a b" \'c d\'\r\nget "a\\x20b"\nquit\r\n')
         assert [c.answer() for _ in range(3)] == ['OK', b'c d', 'OK']
+    with server.client() as c:
+        c.socket.sendall(b'multi\r\nset a "b c"\r\nexec\r\n')
+        got = [c.answer() for _ in range(3)]
+        assert got[0] == 'OK' and all(isinstance(e, Error) for e in got[1:]), 'a line is not queued'
 
 
 def answers_come_in_order(server):
@@ -80,6 +84,25 @@ def answers_come_in_order(server):
             at += n
         for i in range(1500):
             assert c.answer() == 'OK' and c.answer() == b'%d' % i, i
+
+
+def transactions(server):
+    with server.client() as c, server.client() as other:
+        c('FLUSHDB')
+        got = c.pipeline([('MULTI',), ('SET', 'a', '1'), ('INCR', 'a'), ('GET', 'a'), ('EXEC',), ('GET', 'a')])
+        assert got == ['OK', 'QUEUED', 'QUEUED', 'QUEUED', ['OK', 2, b'2'], b'2'], got
+        assert c('MULTI') == 'OK' and c('SET', 'a', 'x') == 'QUEUED' and other('GET', 'a') == b'2'
+        assert c('DISCARD') == 'OK' and c('GET', 'a') == b'2'
+        assert c('MULTI') == 'OK' and isinstance(c('NOSUCH'), Error) and c('SET', 'a', 'x') == 'QUEUED'
+        assert str(c('EXEC')).startswith('EXECABORT') and c('GET', 'a') == b'2'
+        assert c('MULTI') == 'OK' and c('INCR', 'a') == 'QUEUED' and isinstance(c('MULTI'), Error)
+        assert c('EXEC') == [3] and isinstance(c('EXEC'), Error) and c('DECR', 'a') == 2
+        c.socket.sendall(b'*1\r\n$5\r\nMULTI\r\n*0\r\n' + c.request('GET', 'a') + b'*0\r\n' + c.request('EXEC'))
+        assert [c.answer() for _ in range(3)] == ['OK', 'QUEUED', [b'2']]
+        assert isinstance(c('DISCARD'), Error) and c('MULTI') == 'OK' and c('EXEC') == []
+        many = [('MULTI',)] + [('INCRBY', 'n', i) for i in range(3000)] + [('EXEC',), ('PING',)]
+        got = c.pipeline(many)
+        assert got[-2] == [sum(range(i + 1)) for i in range(3000)] and got[-1] == 'PONG'
 
 
 def any_name(server):
@@ -283,7 +306,7 @@ def pythons_library(server):
     client = redis.Redis(*server.address)
     client.flushdb()
     assert client.set('a', 'b', ex=50) and client.get('a') == b'b' and client.ttl('a') <= 50
-    with client.pipeline(transaction=False) as p:
+    with client.pipeline() as p:
         for i in range(100):
             p.set(f'n{i}', i)
         p.mget([f'n{i}' for i in range(100)])
@@ -306,7 +329,7 @@ def all_of_it_is_there_after_a_restart(server):
         assert 90 < c('TTL', 'goes') <= 100 and c('DBSIZE') == 301
 
 
-EVERYWHERE = [everyday, version_three, lines_as_a_person_types_them, answers_come_in_order, any_name,
+EVERYWHERE = [everyday, version_three, lines_as_a_person_types_them, answers_come_in_order, transactions, any_name,
               limits, too_many_clients, scans_see_all_that_stays, what_expires_is_gone,
               the_real_server_answers_the_same, redis_cli, redis_benchmark, pythons_library,
               all_of_it_is_there_after_a_restart]
