@@ -10,6 +10,7 @@ import lab
 
 DHCPD = """
 authoritative;
+ping-check false;
 default-lease-time 600;
 subnet 10.77.0.0 netmask 255.255.255.0 {
     range 10.77.0.50 10.77.0.60;

@@ -65,7 +65,7 @@ def make_bridge(l, space):
         lab.skip("no bridge can be made here")
     fd = l.tap(space, "tap0")
     l.run(space, "ip", "link", "set", "tap0", "master", "br0")
-    settings = {"multicast_query_interval": 400, "multicast_query_response_interval": 100, "multicast_querier": 1,
+    settings = {"multicast_query_interval": 250, "multicast_query_response_interval": 100, "multicast_querier": 1,
                 "multicast_igmp_version": 3, "multicast_mld_version": 2, "multicast_startup_query_interval": 100}
     for name, value in settings.items():
         l.run(space, "sh", "-c", f"echo {value} > /sys/class/net/br0/bridge/{name}")
@@ -106,7 +106,7 @@ def multicast(l, space, address):
     print("IGMPv3 and MLDv2: the bridge has learned", *sorted(heard))
     assert any(socket.inet_pton(socket.AF_INET6, solicited) == socket.inet_pton(socket.AF_INET6, g)
                for g in heard if ":" in g), solicited
-    time.sleep(5)  # the next round of queries: reports are answers now
+    time.sleep(3)  # the next round of queries: reports are answers now
     assert {GROUP4, GROUP6} <= groups(l, space), "still members"
     assert l.run(space, "python3", "-c", ASK, GROUP4).stdout.strip() == "10.77.0.2"
     assert l.run(space, "python3", "-c", ASK, GROUP6).stdout.startswith(PREFIX)
