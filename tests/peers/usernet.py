@@ -175,16 +175,19 @@ def over_stream(l, usernet, host):
     print("curl: from this machine's loopback address, by --loopback")
 
 
-def over_qemu(l, usernet, host):
-    """A virtual machine's own start-up program (iPXE) asks for a lease through QEMU's stream backend."""
+def start_qemu(l, usernet, host):
+    """A virtual machine's own start-up program (iPXE) asks for a lease through QEMU's stream backend. None: not here."""
     if not shutil.which("qemu-system-x86_64"):
         print("not tried with a virtual machine: no qemu-system-x86_64")
-        return
+        return None
     child = l.spawn(host, usernet, f"--net:guest=unix:{l.path('vm')}", f"--pcap={l.path('vm.pcap')}", log="vm-net")
     l.wait_for("gateway is", "vm-net", child)
-    vm = l.spawn(None, "qemu-system-x86_64", "-M", "pc,graphics=off", "-accel", "tcg", "-m", "64", "-display", "none",
-                 "-nodefaults", "-serial", f"file:{l.write('serial', '')}", "-device", "e1000,netdev=n", "-boot", "n",
-                 "-netdev", f"stream,id=n,server=off,addr.type=unix,addr.path={l.path('vm')}", log="qemu")
+    return l.spawn(None, "qemu-system-x86_64", "-M", "pc,graphics=off", "-accel", "tcg", "-m", "64", "-display", "none",
+                   "-nodefaults", "-serial", f"file:{l.write('serial', '')}", "-device", "e1000,netdev=n", "-boot", "n",
+                   "-netdev", f"stream,id=n,server=off,addr.type=unix,addr.path={l.path('vm')}", log="qemu")
+
+
+def over_qemu(l, vm):
     try:
         l.wait_for("10.0.2.127/255.255.255.0 gw 10.0.2.2", "serial", vm)
     except AssertionError:
@@ -227,11 +230,12 @@ def main(usernet, enter, *how):
         l.wait_for("Serving", "http", l.spawn(host, *serve, "192.0.2.1", "8080", log="http"))
         l.wait_for("Serving", "http-here", l.spawn(host, *serve, "127.0.0.1", "8081", log="http-here"))
         l.wait_for("ready", "server", l.spawn(host, "python3", "-c", SERVER, log="server"))
+        vm = start_qemu(l, usernet, host) if "quick" not in how else None
         over_tap(l, usernet, host)
         over_stream(l, usernet, host)
-        if "quick" not in how:
-            over_qemu(l, usernet, host)
         without_rights(l, usernet, enter, host)
+        if vm:  # it has taken its time meanwhile
+            over_qemu(l, vm)
 
 
 main(*sys.argv[1:])
