@@ -2,7 +2,7 @@
 /* Fetches from an HTTPS server, as an ordinary C program does: its own sockets, its own memory, the
  * system's trust store. Nothing of Tarn's platforms is in it.
  *
- * usage: tlsclient https://HOST[:PORT][/PATH] [CA-FILE]
+ * usage: tlsclient https://HOST[:PORT][/PATH] [CA-FILE]      (SSLKEYLOGFILE is heeded)
  */
 #include <netdb.h>
 #include <stdio.h>
@@ -65,6 +65,19 @@ static int connect_to(const char *host, const char *port) {
     return fd;
 }
 
+/* A line of the file that SSLKEYLOGFILE names, for Wireshark. */
+static void keylog(void *file, const char *label, struct tarn_span client_random,
+                   struct tarn_span secret) {
+    struct tarn_span pieces[2] = {client_random, secret};
+    fputs(label, file);
+    for (int i = 0; i < 2; i++) {
+        fputc(' ', file);
+        for (size_t k = 0; k < pieces[i].len; k++)
+            fprintf(file, "%02x", tarn_span_at(pieces[i], k));
+    }
+    fputc('\n', file);
+}
+
 /* Moves bytes between the engine and the socket until the server has said its last word. */
 static void converse(int fd, struct tarn_span request) {
     for (;;) {
@@ -116,6 +129,9 @@ int main(int argc, char **argv) {
     struct tarn_span alpn = TARN_SPAN_LIT("http/1.1");
     struct tarn_tls_config config = {
         .trust = &trust, .random = &random.random, .alpn = &alpn, .alpn_count = 1};
+    const char *log = getenv("SSLKEYLOGFILE");
+    if (log && (config.keylog_user = fopen(log, "a")))
+        config.keylog = keylog;
     if (tarn_tls_init(&tls, &config, TARN_BYTES_ARRAY(memory), tarn_span_str(host), time(NULL)))
         die(host, "not a name");
 
@@ -124,6 +140,8 @@ int main(int argc, char **argv) {
                      "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, host);
     converse(fd, tarn_span_of(request, (size_t)n));
     close(fd);
+    if (config.keylog_user)
+        fclose(config.keylog_user);
 
     bool theirs, whole = (tarn_tls_state(&tls) & TARN_TLS_PEER_CLOSED) != 0;
     enum tarn_tls_alert alert = tarn_tls_alert_of(&tls, &theirs);

@@ -76,8 +76,13 @@ def visit(port, said):
 def visit_with_tlsclient(port, client):
     url = f'https://localhost:{port}/'
     page = curl(port, url)[1]
-    out = subprocess.run([client, url, 'site.pem'], capture_output=True)
+    out = subprocess.run([client, url, 'site.pem'], capture_output=True,
+                         env={**os.environ, 'SSLKEYLOGFILE': 'keys.log'})
     check('tlsclient', out.returncode == 0 and out.stdout.endswith(page), out.stderr)
+    with open('keys.log') as f:
+        labels = [line.split()[0] for line in f]
+    check('SSLKEYLOGFILE', labels == ['CLIENT_HANDSHAKE_TRAFFIC_SECRET', 'SERVER_HANDSHAKE_TRAFFIC_SECRET',
+                                      'CLIENT_TRAFFIC_SECRET_0', 'SERVER_TRAFFIC_SECRET_0', 'EXPORTER_SECRET'], labels)
     out = subprocess.run([client, url], capture_output=True)
     check('tlsclient with the system\'s trust store', out.returncode == 1 and b'unknown_ca' in out.stderr
           and out.stdout == b'', out)

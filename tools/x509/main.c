@@ -40,14 +40,25 @@ static void die(const char *what, const char *why) {
     exit(2);
 }
 
+/* Memory for the rest of the run, and named until its end. */
+static void *keep(size_t n) {
+    static void *kept[64];
+    static size_t count;
+    void *mem = malloc(n + 1);
+    if (!mem || count == TARN_COUNT_OF(kept))
+        die("memory", "not enough");
+    kept[count++] = mem;
+    return mem;
+}
+
 static struct tarn_bytes slurp(const char *path) {
     FILE *f = fopen(path, "rb");
     struct stat st;
     if (!f || fstat(fileno(f), &st) != 0)
         die(path, strerror(errno));
     size_t n = (size_t)st.st_size;
-    uint8_t *mem = malloc(n + 1);
-    if (!mem || fread(mem, 1, n, f) != n)
+    uint8_t *mem = keep(n);
+    if (fread(mem, 1, n, f) != n)
         die(path, "cannot be read");
     fclose(f);
     return tarn_bytes_of(mem, n);
@@ -56,14 +67,15 @@ static struct tarn_bytes slurp(const char *path) {
 /* The blocks of a PEM file with one of these labels, decoded in memory of their own. */
 static size_t blocks(const char *path, const char *label, struct tarn_span *out, size_t max) {
     struct tarn_span text = tarn_bytes_span(slurp(path)), name, der;
+    struct tarn_bytes room = {keep(text.len), text.len};
     size_t count = 0;
     for (;;) {
-        struct tarn_bytes room = {malloc(text.len + 1), text.len};
         enum tarn_err err = tarn_pem_next(&text, &name, room, &der);
         if (err == TARN_NOT_FOUND)
             return count;
         if (err)
             die(path, "malformed PEM");
+        room = tarn_bytes_after(room, der.len);
         if (tarn_span_ends(name, tarn_span_str(label)) && count < max)
             out[count++] = der;
     }
