@@ -44,12 +44,14 @@ size_t ASM(aesni_gcm_decrypt)(const uint8_t *in, uint8_t *out, size_t len,
 
 bool tarn_aead_has_fast(void) {
     unsigned a, b, c, d, low, high;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || (d & CAPS_1_EDX) != CAPS_1_EDX
-        || (c & CAPS_1_ECX) != CAPS_1_ECX)
+    __cpuid(1, a, b, c, d);
+    if ((d & CAPS_1_EDX) != CAPS_1_EDX || (c & CAPS_1_ECX) != CAPS_1_ECX)
         return false;
     __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0)); /* the system saves wide registers */
-    return (low & XCR0_SSE_AVX) == XCR0_SSE_AVX && __get_cpuid_count(7, 0, &a, &b, &c, &d)
-           && (b & CAPS_7_EBX) == CAPS_7_EBX;
+    if ((low & XCR0_SSE_AVX) != XCR0_SSE_AVX)
+        return false;
+    __cpuid_count(7, 0, a, b, c, d); /* there, since whoever has AVX has leaf 13 */
+    return (b & CAPS_7_EBX) == CAPS_7_EBX;
 }
 
 /* -- AES-GCM (SP 800-38D) -- */
@@ -273,8 +275,10 @@ static const struct tarn_aead fast_chacha = {
     "chacha20-poly1305", 32, 12, 12, 12, 16, 32, false, chacha_init, chacha_seal, chacha_open};
 
 const struct tarn_aead *tarn_aead_fastest(const struct tarn_aead *alg) {
-    if (!tarn_aead_has_fast())
-        return alg;
+    return tarn_aead_has_fast() ? tarn_aead_fast_of(alg) : alg;
+}
+
+const struct tarn_aead *tarn_aead_fast_of(const struct tarn_aead *alg) {
     return alg == &tarn_aes128_gcm          ? &fast_aes128_gcm
            : alg == &tarn_aes256_gcm        ? &fast_aes256_gcm
            : alg == &tarn_chacha20_poly1305 ? &fast_chacha

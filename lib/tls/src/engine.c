@@ -2,6 +2,8 @@
 /* What the caller sees: four windows and a state. */
 #include "internal.h"
 
+#include <tarn/cipher.h>
+
 static bool config_is_whole(const struct tarn_tls_config *c) {
     bool judges = !c->server || c->client_auth != TARN_TLS_NO_CLIENT_AUTH;
     if (!c->random || (judges && !c->trust && !c->trust_anybody))
@@ -26,6 +28,8 @@ enum tarn_err tarn_tls_init(struct tarn_tls *t, const struct tarn_tls_config *co
         .now = now,
         .record_max = RECORD_PLAIN_MAX,
     };
+    t->has_fast = tarn_aead_has_fast();
+    t->has_aes = t->has_fast || tarn_aes_is_constant_time();
     t->name_len = (uint8_t)tarn_bytes_copy(TARN_BYTES_ARRAY(t->name), name);
     transcript_start(t);
     if (!config->server && client_start(t) != FINE)

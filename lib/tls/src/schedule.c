@@ -73,8 +73,10 @@ void schedule_master(struct tarn_tls *t) {
 }
 
 void keys_set(struct tarn_tls *t, struct tarn_tls_keys *k, const uint8_t secret[48]) {
-    const struct tarn_aead *aead = tarn_aead_fastest(suite_at(t->suite)->aead);
+    const struct tarn_aead *aead = suite_at(t->suite)->aead;
     uint8_t key[32];
+    if (t->has_fast)
+        aead = tarn_aead_fast_of(aead);
     struct tarn_bytes kb = {key, aead->key_bytes};
     tarn_bytes_move(TARN_BYTES_ARRAY(k->secret), tarn_span_of(secret, 48));
     expand_label(t->hash, sized_span(t, k->secret), "key", TARN_SPAN_EMPTY, kb);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "internal.h"
 
-#include <tarn/cipher.h>
-
 static const struct suite suites[SUITES] = {
     [TARN_TLS_AES128_GCM] = {0x1301, &tarn_aes128_gcm, &tarn_sha256},
     [TARN_TLS_AES256_GCM] = {0x1302, &tarn_aes256_gcm, &tarn_sha384},
@@ -14,8 +12,7 @@ const struct suite *suite_at(size_t i) {
 }
 
 bool suite_is_on(const struct tarn_tls *t, size_t i) {
-    return !(t->config->suites_off >> i & 1)
-           && (i == TARN_TLS_CHACHA20_POLY1305 || tarn_aes_is_constant_time());
+    return !(t->config->suites_off >> i & 1) && (i == TARN_TLS_CHACHA20_POLY1305 || t->has_aes);
 }
 
 int suite_of(const struct tarn_tls *t, uint16_t id) {

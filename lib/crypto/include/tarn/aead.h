@@ -50,7 +50,10 @@ const struct tarn_aead *tarn_aead_named(struct tarn_span name);
  * 128 and 256 bits and ChaCha20-Poly1305, the assembly of OpenSSL's libcrypto where AVX2 and the
  * AES instructions are; otherwise `alg`. Constant time as above; contexts are smaller. */
 const struct tarn_aead *tarn_aead_fastest(const struct tarn_aead *alg);
+/* The two halves of it. The question costs microseconds in a virtual machine, whose host answers
+ * CPUID: ask once. Only where the answer was yes may what tarn_aead_fast_of gives be used. */
 bool tarn_aead_has_fast(void);
+const struct tarn_aead *tarn_aead_fast_of(const struct tarn_aead *alg);
 
 /* `tag_bytes` 0: the full tag. TARN_INVALID: a key of another length, a tag that the algorithm does
  * not have. */

@@ -125,6 +125,7 @@ struct tarn_tls {
     struct tarn_bytes in, out, message; /* the caller's memory, divided */
     size_t in_len, out_len, out_sent, message_len, app_len;
     struct tarn_bytes plain; /* of the record in `in`, not read yet */
+    bool has_fast, has_aes;  /* what this processor can do, asked once */
     uint8_t phase;           /* of the handshake: src/internal.h */
     enum tarn_tls_alert alert;
     bool closed, close_sent, peer_closed, fault_is_ours, alert_was_theirs;
