@@ -61,5 +61,7 @@ int main(int argc, char **argv) {
         good++;
     }
     printf("%u\n", good);
+    tarn_dns_zone_free(z);
+    tarn_dns_server_free(s.server);
     return good == 0;
 }

@@ -110,7 +110,49 @@ CLIENT = {
     'cookie': reply(0x0180, [ADDRESS], [], [COOKIE]), 'stranger': reply(0x0180, right=0, more=3) * 4,
     'long': reply(0x0180, [rr(OWNER, 16, b'\xff' + b'a' * 255 + b'\xff' + b'b' * 255)], [], []),
 }
-for folder, files in (('client', CLIENT), ('xfr', XFR), ('server', SERVER), ('message', MESSAGES), ('rdata', {k: struct.pack('>H', t) + d for k, (t, d) in RDATA.items()}),
+
+
+def update(prerequisites, changes):
+    body = header(1, len(prerequisites), len(changes), 0, flags=0x2800) + name('a') + b'\0\6\0\1'
+    body += b''.join(prerequisites + changes)
+    return struct.pack('>H', len(body)) + body
+
+
+def tsig(owner, algorithm, mac, time=1000, flags=0, more=b''):
+    data = name(algorithm) + struct.pack('>HIHH', 0, time, 300, len(mac)) + mac + struct.pack('>HHH', 7, 0, 0)
+    body = header(0, 0, 0, 1, flags=flags) + rr(name(owner), 250, data, 0, 255) + more
+    return struct.pack('>H', len(body)) + body
+
+
+def signed(kind, algorithm, key, data, labels=2):
+    rrsig = struct.pack('>HBBIIIH', kind, algorithm, labels, 60, 1800000000, 1600000000, 0) + name('x') + bytes(64)
+    dnskey = struct.pack('>HBB', 0x101, 3, algorithm) + key
+    return b''.join([struct.pack('>HH', kind, len(rrsig)), rrsig, struct.pack('>H', len(dnskey)), dnskey]
+                    + [struct.pack('>H', len(d)) + d for d in data])
+
+
+B, NEW_NAME, GONE = name('b.a'), rr(name('q.a'), 1, b'\1\2\3\4'), rr(name('b.a'), 255, b'', 0, 255)
+UPDATE = {
+    'add': update([], [NEW_NAME]), 'add-twice': update([], [NEW_NAME]) * 2, 'remove-name': update([], [GONE]),
+    'remove-set': update([], [rr(B, 16, b'', 0, 255)]), 'remove-record': update([], [rr(B, 1, b'\1\2\3\4', 0, 254)]),
+    'prerequisites': update([rr(B, 255, b'', 0, 255), rr(B, 15, b'', 0, 254), rr(B, 1, b'\1\2\3\4', 0, 1)], [GONE]),
+    'apex': update([], [rr(name('a'), 255, b'', 0, 255), rr(name('a'), 2, b'\0', 0, 254), soa(9)]),
+    'cname': update([], [rr(B, 5, b'\0'), rr(name('c.d.a'), 5, b'\0'), rr(name('c.d.a'), 1, b'\1\2\3\4')]),
+}
+TSIG = {
+    'bad-signature': tsig('k', 'hmac-sha256', bytes(32)), 'short': tsig('k', 'hmac-sha256', bytes(16)),
+    'bad-key': tsig('z', 'hmac-sha256', bytes(32)), 'algorithm': tsig('k', 'hmac-sha1', bytes(20)),
+    'time': tsig('l.m', 'hmac-sha512', bytes(64), 9), 'answers': tsig('k', 'hmac-sha256', bytes(32), flags=0x8000) * 3,
+    'behind': tsig('k', 'hmac-sha256', bytes(32), more=b'x'), 'none': struct.pack('>H', 12) + header(0, 0, 0, 0),
+}
+SEC = {
+    'rsa': signed(1, 8, b'\3\1\0\1' + b'\xc5' * 256, [b'\1\2\3\4', b'\1\2\3\3']),
+    'rsa-long-exponent': signed(1, 10, b'\0\1\0' + b'\1' * 256 + b'\xc5' * 128, [b'\1\2\3\4']),
+    'p256': signed(15, 13, b'\5' * 64, [b'\0\1\1A\0', b'\0\1\1A\0']), 'p384': signed(1, 14, b'\5' * 96, [b'1234']),
+    'ed25519': signed(16, 15, b'\5' * 32, [b'\1a', b'\1b', b'\1a\1c']), 'wildcard': signed(1, 15, b'\5' * 32, [b'1234'], 1),
+    'ed448': signed(1, 16, b'\5' * 57, [b'1234']), 'labels': signed(1, 15, b'\5' * 32, [b'1234'], 9),
+}
+for folder, files in (('update', UPDATE), ('tsig', TSIG), ('sec', SEC), ('client', CLIENT), ('xfr', XFR), ('server', SERVER), ('message', MESSAGES), ('rdata', {k: struct.pack('>H', t) + d for k, (t, d) in RDATA.items()}),
                       ('zonefile', {k: v.encode() for k, v in ZONES.items()})):
     os.makedirs(os.path.join(sys.argv[1], folder), exist_ok=True)
     for key, data in files.items():
