@@ -12,6 +12,7 @@ import os
 import random
 import re
 import shutil
+import socket
 import struct
 import subprocess
 import tempfile
@@ -220,6 +221,26 @@ def cost():
         print(line, flush=True)
 
 
+def resident_bytes(pid):
+    with open(f'/proc/{pid}/status') as f:
+        return int(re.search(r'VmRSS:\s+(\d+)', f.read()).group(1)) * 1024
+
+
+def wait_for_answer(port, seconds=120):
+    """Until a server on the loopback has its zone."""
+    query = struct.pack('>6H', 1, 0, 1, 0, 0, 0) + b'\7example\0' + struct.pack('>HH', 6, 1)
+    end = time.monotonic() + seconds
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(0.3)
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                s.sendto(query, ('127.0.0.1', port))
+                if s.recv(512)[3] & 15 == 0:
+                    return
+            time.sleep(0.1)
+    raise RuntimeError(f'no answer on port {port}')
+
+
 def nsd_memory(folder, names=1000000):
     """What NSD takes for each record of a zone of addresses, by its resident memory with and without."""
     def resident(count):
@@ -229,13 +250,8 @@ def nsd_memory(folder, names=1000000):
         child = subprocess.Popen(['nsd', '-d', '-c', nsd_conf(folder, '127.0.0.1', 5309)],
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            last, same = 0, 0
-            while same < 10:
-                time.sleep(0.3)
-                with open(f'/proc/{child.pid}/status') as f:
-                    now = int(re.search(r'VmRSS:\s+(\d+)', f.read()).group(1))
-                same, last = (same + 1 if now == last else 0), now
-            return last * 1024
+            wait_for_answer(5309)
+            return max(map(resident_bytes, family(child.pid)))
         finally:
             child.terminate()
             child.wait()
