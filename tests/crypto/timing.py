@@ -8,6 +8,8 @@ they are known.
 
 usage: timing.py PROGRAM
 """
+import concurrent.futures
+import os
 import re
 import shutil
 import subprocess
@@ -98,8 +100,9 @@ def main():
         print('FAIL: the case that leaks was not caught')
         failed += 1
     cases = CASES + (AES_CASES if aes else [])
-    for case in cases:
-        said = sorted(set(findings(program, case, code, index)))
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        answers = list(pool.map(lambda case: sorted(set(findings(program, case, code, index))), cases))
+    for said in answers:
         failed += bool(said)
         for line in said:
             print(f'FAIL: {line}')
