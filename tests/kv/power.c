@@ -219,6 +219,10 @@ static void lives(unsigned count, bool can_flush) {
             batches += !err;
             if (!err && tarn_random_below(&rig.random.random, 8) == 0)
                 err = tarn_kv_tree_settle(tree);
+            if (err == TARN_LIMIT) { /* time stands still: pages that wait for it are not free */
+                err = TARN_OK;
+                rig.now += TARN_SEC(20);
+            }
         }
         answered = batches;
         cr_assert_eq(err, TARN_IO, "life %u: %s after %zu", life, tarn_err_name(err), batches);
@@ -267,7 +271,7 @@ Test(power, goes_at_random_again_and_again, .timeout = 3600) {
 }
 
 Test(power, goes_on_a_device_that_cannot_flush, .timeout = 3600) {
-    lives(150 * (1 + longer()), false);
+    lives(300 * (1 + longer()), false);
 }
 
 /* -- damage ---------------------------------------------------------------------------------------

@@ -207,15 +207,20 @@ enum tarn_err tree_publish(struct tarn_kv_tree *t, bool removes, uint64_t *seq) 
     return err;
 }
 
-static void clean(struct tarn_kv_tree *t) {
+/* Removes some of the waste. An error: it could not, now. */
+static enum tarn_err clean(struct tarn_kv_tree *t) {
     uint64_t seq;
     bool done;
     if (!t->waste)
-        return;
-    if (catalog_clean(&t->store.view, CLEAN_AT_ONCE, &done) != TARN_OK)
+        return TARN_OK;
+    enum tarn_err err = catalog_clean(&t->store.view, CLEAN_AT_ONCE, &done);
+    if (err)
         store_stage_end(&t->store.view);
-    else if (tree_publish(t, true, &seq) == TARN_OK && done)
+    else
+        err = tree_publish(t, true, &seq);
+    if (!err && done)
         t->waste = false;
+    return err;
 }
 
 static bool only_removes(const struct tarn_kv_change *changes, size_t count) {
@@ -232,7 +237,7 @@ static enum tarn_err batch_inside(struct tarn_kv_tree *t, const struct tarn_kv_c
     uint64_t root = v->root;
     if (t->failed)
         return TARN_IO;
-    clean(t);
+    (void)!clean(t); /* the batch may fit although that does not */
     enum tarn_err err = store_stage(v, changes, count, now, failed);
     if (err)
         return err;
@@ -393,7 +398,7 @@ enum tarn_err tarn_kv_tree_settle(struct tarn_kv_tree *t) {
         return err;
     err = t->failed ? TARN_IO : TARN_OK;
     while (!err && t->waste)
-        clean(t), err = t->failed ? TARN_IO : TARN_OK;
+        err = clean(t);
     if (!err)
         err = tree_settle(t);
     tree_leave(t);

@@ -73,7 +73,7 @@ TARN_MUST_USE enum tarn_err tarn_kv_tree_apply(struct tarn_kv_tree *tree,
 TARN_MUST_USE enum tarn_err tarn_kv_tree_sync(struct tarn_kv_tree *tree);
 
 /* Merges all that is in memory and removes all waste: what is then on the device is only the tree.
- */
+ * TARN_LIMIT: there is no room to do it in, now. */
 TARN_MUST_USE enum tarn_err tarn_kv_tree_settle(struct tarn_kv_tree *tree);
 /* Uses all of a device that has become larger, up to bytes_max. */
 TARN_MUST_USE enum tarn_err tarn_kv_tree_grow(struct tarn_kv_tree *tree);
