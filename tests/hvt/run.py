@@ -20,7 +20,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "spt"))
 import net  # noqa: E402
 from harness import check, expect, ip, main, make_disk, make_tap, run, Skip, start  # noqa: E402
-from machine import Gdb, HALT, elf, part, run_code, upstream_test, with_kvm  # noqa: E402
+from machine import Gdb, HALT, elf, kvm, part, run_code, upstream_test, with_kvm  # noqa: E402
 
 TENDER, SOURCE, WORK = sys.argv[1:4]
 PROFILE = os.path.join(os.path.dirname(TENDER), "..", "..", "..", "tests", "hvt", "profile")
@@ -29,7 +29,9 @@ UPSTREAM = os.environ.get("TARN_SOLO5_HVT") or shutil.which("solo5-hvt")
 
 # -- this tree's images ------------------------------------------------------------------------------
 
-EXAMPLES, GUESTS = ("hello", "website", "udpecho", "natbox"), ("answer", "crash", "disk", "echo", "env")
+EXAMPLES = sorted(name for name in os.listdir(f"{SOURCE}/examples")
+                  if os.path.exists(f"{SOURCE}/examples/{name}/{name}.c") and name != "usernet")
+GUESTS = ("answer", "crash", "crypto", "disk", "echo", "env")
 HELLO_BYTES_MAX, START_INSTRUCTIONS_MAX = 40 * 1000, 100000
 MAC, ADDRESS = "02:00:00:00:00:02", "10.0.0.2"
 
@@ -170,7 +172,23 @@ def env(folder):
         expect(run(image("env"), f"--text={text}"), 0, f"text [{text}]")
     expect(run(image("answer")), 42)
     expect(run(image("env"), "--text=" + "x" * 8185), 1, "command line is longer")
-    expect(run(image("website"), "--help", mem=8), 0, "--port=")
+
+
+@with_kvm
+def examples(folder):
+    """every example boots, and says what keys it takes"""
+    for name in EXAMPLES:
+        got = run(image(name), "--help", mem=16)
+        expect(got, 0)
+        assert name == "hello" or "--" in got[1], got
+
+
+@with_kvm
+def crypto(folder):
+    """cryptography runs, with the wide registers that its archives use"""
+    if not kvm["sse"]:
+        raise Skip("this KVM runs guests, and has no SSE for them")
+    expect(run(image("crypto"), mem=4), 0, "crypto works")
 
 
 @with_kvm
