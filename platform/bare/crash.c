@@ -6,6 +6,8 @@
 #define TRACE_WORDS_MAX 32768u
 #define TRACE_FRAMES_MAX 24u
 
+extern uint8_t tarn_image[];
+
 static uint8_t byte_at(uint64_t addr) {
     return *(const volatile uint8_t *)(uintptr_t)addr;
 }
@@ -86,18 +88,28 @@ static bool follows_call(uint64_t addr) {
 /* Frame pointers are not kept, so every word on the stack that could be a return address is named:
  * some may be left over from calls that have returned. */
 static void say_trace(struct tarn_writer *w, const struct guest_frame *f) {
+    /* An image that has moved itself names addresses as its file has them. */
+    uint64_t moved = (uintptr_t)tarn_image - IMAGE_BASE, last = 0;
     unsigned frames = 1;
+    if (moved) {
+        tarn_writer_str(w, "  moved by 0x");
+        tarn_writer_hex(w, moved, 1);
+        tarn_writer_str(w, ", before which it was:\n");
+    }
     tarn_writer_str(w, "  trace  0x");
-    tarn_writer_hex(w, f->rip, 1);
+    tarn_writer_hex(w, f->rip - moved, 1);
     uint64_t at = (f->rsp + 7) & ~7ull;
+    if (guest_mmu_page(at) == PAGE_GUARD) /* what had been pushed is behind it */
+        at = (at | (PAGE - 1)) + 1;
     for (unsigned i = 0; i < TRACE_WORDS_MAX && frames < TRACE_FRAMES_MAX; i++, at += 8) {
         if (i > 0 && at % PAGE != 0 ? false : guest_mmu_page(at) != PAGE_WRITE)
             break;
         uint64_t word = *(const volatile uint64_t *)(uintptr_t)at;
-        if (!follows_call(word))
-            continue;
+        if (word == last || !follows_call(word))
+            continue; /* recursion is named once */
+        last = word;
         tarn_writer_str(w, " 0x");
-        tarn_writer_hex(w, word, 1);
+        tarn_writer_hex(w, word - moved, 1);
         frames++;
     }
     tarn_writer_str(w, "\n  ./tarn addr2line IMAGE ADDRESS... names them\n");

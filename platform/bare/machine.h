@@ -9,6 +9,7 @@
 #include <platform.h>
 
 #define PAGE 4096u
+#define IMAGE_BASE 0x100000u /* where images are linked; tarn_image is where this one is */
 /* What is set before the program begins, and can only be read from then on. */
 #define SEALED __attribute__((section(".bss.sealed")))
 

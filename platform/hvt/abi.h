@@ -100,6 +100,7 @@ enum hvt_feature {
     HVT_FEATURE_ENTROPY = 1 << 0, /* the seed below is set */
     HVT_FEATURE_FLUSH = 1 << 1,   /* BLOCK_FLUSH */
     HVT_FEATURE_MANY = 1 << 2,    /* NET_WRITE_MANY and NET_READ_MANY */
+    HVT_FEATURE_STAY = 1 << 3,    /* a debugger looks on: the image is wanted where it was linked */
 };
 
 #define HVT_GRANT_MAGIC 0x315456486e726154ull /* "TarnHVT1" in memory */

@@ -26,23 +26,16 @@ __attribute__((section(".note.tarn.wish"), used, aligned(4))) static const struc
     .desc_bytes = 16,
     .type = HVT_NOTE_TARN,
     .name = SOLO5_NOTE_TARN_NAME,
-    .desc = {1, HVT_FEATURE_ENTROPY | HVT_FEATURE_FLUSH | HVT_FEATURE_MANY},
+    .desc = {1, HVT_FEATURE_ENTROPY | HVT_FEATURE_FLUSH | HVT_FEATURE_MANY | HVT_FEATURE_STAY},
 };
 
 struct guest guest SEALED;
 
-extern char tarn_end[];
+extern uint8_t tarn_image[], tarn_end[];
 extern char __start_tarn_devices[], __stop_tarn_devices[];
 
 /* From entry.S, on the loop's stack, with the tender's page tables. */
 _Noreturn void tarn_hvt_boot(const struct hvt_boot *boot);
-
-/* The grant lies where an upstream tender leaves zeros. */
-__attribute__((no_stack_protector)) static const struct hvt_grant *find_grant(void) {
-    const struct hvt_grant *grant = (const struct hvt_grant *)(uintptr_t)HVT_GRANT;
-    __asm__("" : "+r"(grant)); /* an address that no object of ours has */
-    return grant->magic == HVT_GRANT_MAGIC && grant->version == 1 ? grant : NULL;
-}
 
 /* Without any entropy the time-stamp counter is better than a constant, and no more is claimed for
  * it. */
@@ -56,9 +49,10 @@ __attribute__((no_stack_protector)) static uint64_t canary(const struct hvt_gran
 }
 
 static bool boot_is_sound(const struct hvt_boot *boot, struct tarn_span *cmdline) {
+    uint64_t slide = (uintptr_t)tarn_image - SOLO5_IMAGE_BASE;
     uint64_t low = HVT_BOOT + sizeof *boot;
     if (boot->mem_size % PAGE || boot->mem_size > HVT_MEM_MAX || boot->kernel_end > boot->mem_size
-        || boot->kernel_end < (uintptr_t)tarn_end)
+        || boot->kernel_end < (uintptr_t)tarn_end - slide || boot->mem_size < (uintptr_t)tarn_end)
         return false;
     if (boot->manifest < low
         || boot->manifest > SOLO5_IMAGE_BASE - SOLO5_MANIFEST_BYTES(SOLO5_ENTRIES_MAX)
@@ -93,13 +87,13 @@ static bool manifest_is_ours(const struct solo5_manifest *m) {
 static void map_memory(const struct hvt_boot *boot) {
     size_t info = HVT_GRANT + sizeof(struct hvt_grant) - HVT_BOOT;
     msr_write(MSR_EFER, msr_read(MSR_EFER) | 1 << 11);
-    guest_mmu_init(boot->kernel_end, boot->mem_size - PAGE, true, 0);
+    guest_mmu_init(TARN_MAX(boot->kernel_end, (uintptr_t)tarn_end), boot->mem_size - PAGE, true, 0);
     if (guest_mmu_read(HVT_BOOT, info).len == 0)
         guest_die("not enough memory for page tables");
 }
 
 __attribute__((no_stack_protector)) void tarn_hvt_boot(const struct hvt_boot *boot) {
-    const struct hvt_grant *grant = find_grant();
+    const struct hvt_grant *grant = guest_find_grant();
     msr_write(MSR_FS_BASE, (uintptr_t)bare_set_canary(canary(grant)));
     guest_traps_init(NULL);
     guest_protect();

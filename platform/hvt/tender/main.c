@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define GRANTS (HVT_FEATURE_ENTROPY | HVT_FEATURE_FLUSH | HVT_FEATURE_MANY)
+#define GRANTS (HVT_FEATURE_ENTROPY | HVT_FEATURE_FLUSH | HVT_FEATURE_MANY | HVT_FEATURE_STAY)
 
 const char tender_name[] = "tarn-hvt";
 static struct hvt hvt = {.gdb_fd = -1, .core_fd = -1};
@@ -57,6 +57,9 @@ static void grant(struct tender *t) {
     if (t->mem_size % HVT_LARGE_PAGE || t->mem_size > HVT_MEM_MAX)
         die("--mem: an even number of megabytes is wanted, 2 to %u", (unsigned)(HVT_MEM_MAX >> 20));
     t->granted = t->image.wishes & GRANTS;
+    const struct hvt *h = TARN_CONTAINER_OF(t, struct hvt, t);
+    if (!h->gdb && !h->core_folder)
+        t->granted &= ~(uint32_t)HVT_FEATURE_STAY;
     if (!can_sync())
         t->granted &= ~(uint32_t)HVT_FEATURE_FLUSH;
 }
