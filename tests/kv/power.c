@@ -209,7 +209,7 @@ static void lives(unsigned count, bool can_flush) {
         rig.blk.features = 0;
     for (unsigned life = 0; life < count && batches + 200 < STATES_MAX; life++) {
         static struct sector pending[SECTORS_MAX];
-        size_t answered = batches, n;
+        size_t answered = batches, n, settled = 0;
         enum tarn_err err = TARN_OK;
         memcpy(before, rig.bytes, IMAGE);
         rig.record = true;
@@ -235,6 +235,10 @@ static void lives(unsigned count, bool can_flush) {
                 flushed--;
         else
             flushed = rig.trace_len > 6 ? rig.trace_len - 6 : 0;
+        /* What is as old as a device may hold it back is stored. */
+        while (settled < rig.trace_len && rig.trace[settled].at + TARN_SEC(10) <= rig.now)
+            settled++;
+        flushed = flushed > settled ? flushed : settled;
         memcpy(rig.bytes, before, IMAGE);
         for (size_t i = 0; i < flushed; i++)
             if (rig.trace[i].len)

@@ -22,7 +22,7 @@ static void remember(struct rig *r, uint64_t block, const uint8_t *bytes, size_t
         r->trace_cap = r->trace_cap ? 2 * r->trace_cap : 64;
         r->trace = realloc(r->trace, r->trace_cap * sizeof *r->trace);
     }
-    struct rig_write w = {block, len, malloc(len + 1)};
+    struct rig_write w = {block, len, malloc(len + 1), r->now};
     if (len)
         memcpy(w.bytes, bytes, len);
     r->trace[r->trace_len++] = w;

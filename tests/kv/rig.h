@@ -15,6 +15,7 @@ struct rig_write {
     uint64_t block; /* UINT64_MAX: a flush */
     size_t len;
     uint8_t *bytes;
+    tarn_time at;
 };
 struct rig {
     struct tarn_blk blk;
