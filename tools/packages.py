@@ -22,6 +22,9 @@ BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk', 'nftables', 'slirp4netn
                'qemu-utils', 'fio', 'redis-tools']  # some are built with the tests
 # A package that another one stands in for: nginx-light by any nginx.
 STAND_INS = {'nginx-light': 'nginx', 'pkgconf': 'pkg-config', 'clang-format': 'clang-format-14'}
+# What these would start on the machine, now and at every boot: tests start their own, in namespaces.
+SERVICES = {'isc-dhcp-server': ['isc-dhcp-server'], 'radvd': ['radvd'], 'nsd': ['nsd'], 'knot': ['knot'],
+            'nginx-light': ['nginx']}
 
 
 def installed(package):
@@ -52,8 +55,14 @@ def ensure(packages, yes=False):
         if answer.strip().lower() not in ('', 'y', 'yes'):
             raise Problem('not installed')
     env = {**os.environ, 'DEBIAN_FRONTEND': 'noninteractive'}
+    quiet = [s for p in missing for s in SERVICES.get(p, []) if shutil.which('systemctl')]
     update = subprocess.run(command[:-3] + ['update', '-q'], env=env)
     if update.returncode != 0:
         say('apt-get update failed; trying with the lists that are there')
     if subprocess.run(command + ['-q'] + missing, env=env).returncode != 0:
         raise Problem(f'apt-get could not install all of: {" ".join(missing)}')
+    for service in quiet:
+        subprocess.run(([] if root else ['sudo']) + ['systemctl', '-q', 'disable', '--now', service],
+                       stderr=subprocess.DEVNULL)
+    if quiet:
+        say(f'The services that came along are switched off: {" ".join(quiet)}')
