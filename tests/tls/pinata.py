@@ -44,7 +44,7 @@ def page(port, path='/'):
 
 
 def stranger(port, *args):
-    out = subprocess.run(['openssl', 's_client', '-connect', f'127.0.0.1:{port}', *args], input='hi\n' * 3,
+    out = subprocess.run(['openssl', 's_client', '-ign_eof', '-connect', f'127.0.0.1:{port}', *args], input='hi\n' * 3,
                          capture_output=True, text=True, timeout=20)
     return out.stdout + out.stderr
 
