@@ -10,11 +10,13 @@
  * response function: sqrt(3 / (2 p)) segments in a round trip, here 177,000 bytes/s at 1 % loss,
  * 125,000 at 2 % and 79,000 at 5 %. lwIP's NewReno is bound by it too.
  *
- * usage: tcp-loss [SEEDS]; the median of so many runs, 21 where nothing is said. */
+ * usage: tcp-loss [SEEDS]; the median of so many runs, 21 where nothing is said.
+ *        tcp-loss --check; the unit test: a few runs, and bounds. */
 #include "stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { PORT = 80, SEEDS_MAX = 100, BUFFER_BYTES = 32768, TRANSFER_BYTES = 10 << 20 };
 
@@ -107,16 +109,35 @@ static double median(const struct tarn_tcp_cc_ops *cc, uint32_t loss_ppm, unsign
     return rates[0] > 0 ? rates[seeds / 2] : 0;
 }
 
+static const struct row {
+    uint32_t loss_ppm;
+    unsigned smoltcp, lwip; /* bytes/s, as published by smoltcp's authors */
+} rows[] = {{0, 322945, 324290},    {1000, 314780, 286590}, {10000, 219671, 144252},
+            {20000, 166588, 85687}, {50000, 76627, 24156},  {100000, 37775, 6699},
+            {200000, 6079, 1553}};
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+/* From 1 % loss on: without congestion control faster than smoltcp without, with it than lwIP. */
+static int check(void) {
+    int failed = 0;
+    for (unsigned i = 2; i < ROWS; i++)
+        for (unsigned c = 0; c < CONTROLLERS; c++) {
+            double rate = median(controllers[c], rows[i].loss_ppm, 3);
+            bool slow = rate < (c == 0 ? rows[i].smoltcp : rows[i].lwip);
+            printf("%s at %.1f%%: %.0f bytes/s%s\n", controllers[c]->name, rows[i].loss_ppm / 1e4,
+                   rate, slow ? ", too few" : "");
+            failed += slow;
+        }
+    printf("%d passed, %d failed, 0 skipped\n", (ROWS - 2) * CONTROLLERS - failed, failed);
+    return failed > 0;
+}
+
 int main(int argc, char **argv) {
-    static const struct {
-        uint32_t loss_ppm;
-        unsigned smoltcp, lwip; /* bytes/s, as published by smoltcp's authors */
-    } rows[] = {{0, 322945, 324290},    {1000, 314780, 286590}, {10000, 219671, 144252},
-                {20000, 166588, 85687}, {50000, 76627, 24156},  {100000, 37775, 6699},
-                {200000, 6079, 1553}};
+    if (argc == 2 && strcmp(argv[1], "--check") == 0)
+        return check();
     unsigned seeds = argc > 1 ? (unsigned)atoi(argv[1]) : 21;
     if (seeds < 1 || seeds > SEEDS_MAX) {
-        fprintf(stderr, "usage: tcp-loss [SEEDS], from 1 to %d\n", SEEDS_MAX);
+        fprintf(stderr, "usage: tcp-loss [SEEDS] | --check; SEEDS from 1 to %d\n", SEEDS_MAX);
         return 2;
     }
     int status = 0;
@@ -126,7 +147,7 @@ int main(int argc, char **argv) {
            seeds, "loss", "smoltcp", "lwIP");
     for (unsigned c = 0; c < CONTROLLERS; c++)
         printf(" | %8s %7s %7s", controllers[c]->name, "smoltcp", "lwIP");
-    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (unsigned i = 0; i < ROWS; i++) {
         printf("\n%5.1f%% %8u %8u", rows[i].loss_ppm / 1e4, rows[i].smoltcp, rows[i].lwip);
         for (unsigned c = 0; c < CONTROLLERS; c++) {
             double rate = median(controllers[c], rows[i].loss_ppm, seeds);

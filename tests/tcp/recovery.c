@@ -266,26 +266,6 @@ Test(recovery, rfc3522_3_echo_of_the_first_transmission_undoes_a_timeout) {
     hand_done(&h);
 }
 
-/* The same path will be as slow again: three times the round trip that was too long for the timer.
- */
-Test(recovery, rfc4015_3_3_needless_timeout_makes_the_timer_patient) {
-    for (unsigned with = WITH_SACK; with <= (WITH_SACK | WITH_TS); with += WITH_TS) {
-        struct hand h = hand_passive(with, NULL, NULL);
-        fill_flight(&h, 2);
-        tarn_time before = info_of(h.flow).rto;
-        time_out(&h);
-        ack(&h, 1);
-        hand_drop_all(h.net);
-        if (with == WITH_SACK) /* F-RTO needs another word */
-            ack(&h, 2);
-        struct tarn_tcp_info i = info_of(h.flow);
-        cr_assert_eq(i.spurious_recoveries, 1);
-        cr_assert_geq(i.srtt, before);
-        cr_assert_gt(i.rto, 29 * before / 10);
-        hand_done(&h);
-    }
-}
-
 Test(recovery, rfc3522_3_echo_of_the_retransmission_does_not) {
     struct hand h = hand_passive(WITH_SACK | WITH_TS, NULL, NULL);
     fill_flight(&h, 0);

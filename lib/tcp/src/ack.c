@@ -4,15 +4,6 @@
 
 #define CLOCK_GRANULARITY_US 1000u
 
-static void set_rto(struct tcp_conn *c) {
-    uint32_t rto_min = (uint32_t)(c->tcp->config.options.rto_min / 1000);
-    /* The minimum bounds the variance's part, so that a long path has as much slack as a short one.
-     */
-    uint32_t slack = TARN_MAX(4 * c->rttvar_us, CLOCK_GRANULARITY_US);
-    slack = TARN_MAX(slack, rto_min);
-    c->rto_us = TARN_MIN(c->srtt_us + slack, TCP_RTO_MAX_US);
-}
-
 /* RFC 6298 section 2. */
 void tcp_rtt_sample(struct tcp_conn *c, uint32_t rtt_us) {
     rtt_us = TARN_MIN(rtt_us, TCP_RTO_MAX_US);
@@ -26,16 +17,12 @@ void tcp_rtt_sample(struct tcp_conn *c, uint32_t rtt_us) {
     }
     c->srtt_us = TARN_MAX(c->srtt_us, 1u);
     c->rtt_min_us = TARN_MIN(c->rtt_min_us, rtt_us);
-    set_rto(c);
-}
-
-/* RFC 4015 section 3.3: the timer was too short for what the path can take, which the next samples
- * may not show. */
-void tcp_rto_was_short(struct tcp_conn *c, uint32_t rtt_us) {
-    rtt_us = TARN_MIN(rtt_us, TCP_RTO_MAX_US);
-    c->srtt_us = TARN_MAX(c->srtt_us, rtt_us);
-    c->rttvar_us = TARN_MAX(c->rttvar_us, rtt_us / 2);
-    set_rto(c);
+    uint32_t rto_min = (uint32_t)(c->tcp->config.options.rto_min / 1000);
+    /* The minimum bounds the variance's part, so that a long path has as much slack as a short one.
+     */
+    uint32_t slack = TARN_MAX(4 * c->rttvar_us, CLOCK_GRANULARITY_US);
+    slack = TARN_MAX(slack, rto_min);
+    c->rto_us = TARN_MIN(c->srtt_us + slack, TCP_RTO_MAX_US);
 }
 
 static bool update_window(struct tcp_conn *c, const struct tcp_segment *seg) {

@@ -497,8 +497,6 @@ bool tcp_ack_input(struct tcp_conn *c, const struct tcp_segment *seg);
 bool tcp_may_challenge(struct tarn_tcp *tcp);
 void tcp_challenge_ack(struct tcp_conn *c);
 void tcp_rtt_sample(struct tcp_conn *c, uint32_t rtt_us);
-/* A timeout was needless: so long did the round trip take. */
-void tcp_rto_was_short(struct tcp_conn *c, uint32_t rtt_us);
 
 /* A sample of the delivery rate in the making: the newest transmission that an ACK is about. */
 struct tcp_rate {

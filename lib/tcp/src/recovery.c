@@ -114,12 +114,6 @@ static void remember(struct tcp_conn *c) {
     f->undo_possible = true;
 }
 
-/* The round-trip time of what was not lost: what its timestamp says, or more than the timer. */
-static uint32_t late_rtt_us(const struct tcp_conn *c, const struct tcp_ack_round *round) {
-    uint32_t ms = now_ms(c->tcp) + c->ts_offset - round->tsecr;
-    return round->has_ts && ms < TCP_RTO_MAX_US / 1000 ? ms * 1000 : c->rto_us;
-}
-
 /* Nothing had been lost: it was late. What waits to be sent again is in flight after all, and older
  * than all that is known to be. */
 static void undo(struct tcp_conn *c) {
@@ -353,11 +347,8 @@ void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack_round *round) {
     uint32_t lost_before = c->flight->lost_ever;
     uint32_t delivered = round->acked + round->sacked;
     probe_answered(c, round);
-    if (was_spurious(c, round)) {
-        if (c->recovery == TCP_LOSS)
-            tcp_rto_was_short(c, late_rtt_us(c, round));
+    if (was_spurious(c, round))
         undo(c);
-    }
     if (c->recovery != TCP_OPEN && seq_le(c->flight->recover, c->snd_una))
         leave(c);
     if (round->ece)
