@@ -14,7 +14,7 @@ TEST = BUILD + ['redis-tools', 'python3-redis', 'mtools', 'dosfstools', 'libarch
                 'libcriterion-dev', 'iproute2', 'iputils-ping', 'curl', 'git', 'clang-19',
                 'clang-format', 'dnsmasq-base', 'udhcpc', 'radvd', 'isc-dhcp-server',
                 'isc-dhcp-client', 'nmap', 'tshark', 'traceroute',
-                'qemu-utils', 'libnbd-bin', 'fio', 'fdisk', 'bind9-utils', 'bind9-dnsutils',
+                'qemu-utils', 'libnbd-bin', 'fio', 'fdisk', 'procps', 'tcpdump', 'bind9-utils', 'bind9-dnsutils',
                 'ldnsutils', 'knot', 'knot-dnsutils', 'nsd',
                 'valgrind', 'openssl', 'gnutls-bin'] + QEMU
 FUZZ = TEST + ['libclang-rt-19-dev']

@@ -471,6 +471,8 @@ def main():
                 sniffer.wait()
             if kind != 'host' and not shutil.which('tshark'):
                 print('the capture is not looked at: no tshark')
+            elif kind == 'plain' and not sniffer:
+                print('the capture is not looked at: no tcpdump')
             elif kind != 'host':
                 failed += run_cases(server, [the_capture_is_well_formed])
         finally:
