@@ -23,7 +23,8 @@ UP_SECONDS_MAX = 20
 
 
 def ip(*args, check=True):
-    result = subprocess.run(['ip', *args], capture_output=True, text=True)
+    # Of its own session: a signal to all of ours is not to stop what takes down again.
+    result = subprocess.run(['ip', *args], capture_output=True, text=True, start_new_session=True)
     if check and result.returncode != 0:
         raise Problem(f'ip {" ".join(args)}: {result.stderr.strip()}')
     return result.stdout
