@@ -168,3 +168,69 @@ Test(congestion, undo_restores_cubics_plateau) {
         round_trip(&p, 100);
     cr_assert_geq(p.cc.cwnd, 100 * MSS);
 }
+
+/* -- BBR: a path of 1 MB/s, whose round trip is 100 ms without a queue -- */
+
+struct bbr_path {
+    struct tarn_tcp_cc cc;
+    uint64_t block[TARN_TCP_CC_BLOCK_BYTES / 8];
+    uint32_t delivered;
+    tarn_time now;
+};
+
+/* Ten ACKs in a round trip; the least that cwnd was. */
+static uint32_t bbr_round(struct bbr_path *p, uint32_t rtt_us) {
+    uint32_t least = UINT32_MAX;
+    for (int i = 0; i < 10; i++) {
+        p->now += TARN_MS(10);
+        p->delivered += 10 * MSS;
+        struct tarn_tcp_cc_ack ack = {
+            .now = p->now,
+            .acked_bytes = 10 * MSS,
+            .in_flight_bytes = 100 * MSS,
+            .left_bytes = TARN_MIN(90u * MSS, p->cc.cwnd - MSS),
+            .rtt_us = rtt_us,
+            .srtt_us = rtt_us,
+            .rtt_min_us = 100000,
+            .delivered = p->delivered,
+            .prior_delivered = p->delivered - 100 * MSS,
+            .tx_in_flight_bytes = 100 * MSS,
+            .has_sample = true,
+            .rate = 1000 * MSS,
+        };
+        p->cc.ops->ack(&p->cc, &ack);
+        least = TARN_MIN(least, p->cc.cwnd);
+    }
+    return least;
+}
+
+static void bbr_path_init(struct bbr_path *p) {
+    *p = (struct bbr_path){.cc = {.ops = &tarn_tcp_cc_bbr,
+                                  .cwnd = 100 * MSS,
+                                  .ssthresh = TARN_TCP_SSTHRESH_NONE,
+                                  .mss = MSS,
+                                  .state.block = p->block},
+                           .now = TARN_SEC(100)};
+    p->cc.ops->init(&p->cc, 100000);
+    for (int i = 0; i < 20; i++)
+        (void)bbr_round(p, 100000);
+}
+
+/* Draft section 5.3.4: the wish is to see the path without a queue. */
+Test(congestion, bbr_5_3_4_drains_nothing_where_round_trips_show_no_queue) {
+    struct bbr_path p;
+    bbr_path_init(&p);
+    for (uint32_t i = 0; i < 300; i++)
+        cr_assert_geq(bbr_round(&p, 100000 + i % 2 * 1000), 100 * MSS, "round trip %u", i);
+}
+
+Test(congestion, bbr_5_3_4_drains_a_queue_that_stands_for_five_seconds) {
+    struct bbr_path p;
+    uint32_t least = UINT32_MAX;
+    bbr_path_init(&p);
+    for (int i = 0; i < 40; i++)
+        cr_assert_geq(bbr_round(&p, 110000), 100 * MSS);
+    for (int i = 0; i < 20; i++)
+        least = TARN_MIN(least, bbr_round(&p, 110000));
+    cr_assert_leq(least, 50 * MSS + MSS, "%u", least);
+}

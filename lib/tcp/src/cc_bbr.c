@@ -8,6 +8,7 @@
 #define MIN_RTT_FILTER_MS 10000u
 #define PROBE_RTT_INTERVAL_MS 5000u
 #define PROBE_RTT_DURATION_MS 200u
+#define SAME_RTT_PART 64u
 #define QUANTUM_BYTES_MAX 65536u
 #define EXTRA_ACKED_ROUNDS 5u /* in each of two slots: 10 in all */
 #define STARTUP_LOSSES 6u     /* discontiguous ranges in a round that end Startup */
@@ -319,10 +320,16 @@ static void check_startup_and_drain(struct tarn_tcp_cc *cc, struct bbr *b,
 
 /* -- the round trip (section 5.3.4) -- */
 
+/* A round trip as short as the shortest, but for a trifle, says that the path has no queue now: it
+ * need not be drained to see. A flow that the peer's window or its writer holds back sees that all
+ * the time, and would lose a fiftieth of its rate to looking. */
 static void update_min_rtt(struct bbr *b, const struct tarn_tcp_cc_ack *ack, uint32_t now_ms) {
+    uint32_t least = b->probe_rtt_min_us;
     b->probe_rtt_expired = now_ms - b->probe_rtt_min_ms > PROBE_RTT_INTERVAL_MS;
-    if (ack->rtt_us && (ack->rtt_us < b->probe_rtt_min_us || b->probe_rtt_expired)) {
+    if (ack->rtt_us && (ack->rtt_us < least || b->probe_rtt_expired)) {
         b->probe_rtt_min_us = ack->rtt_us;
+        b->probe_rtt_min_ms = now_ms;
+    } else if (ack->rtt_us && ack->rtt_us - least <= least / SAME_RTT_PART) {
         b->probe_rtt_min_ms = now_ms;
     }
     if (b->probe_rtt_min_us < b->min_rtt_us || now_ms - b->min_rtt_ms > MIN_RTT_FILTER_MS) {
