@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* What a packet costs the layers below the transports, among few entries of a table and among many.
  *
- * usage: net-cost arp|ndp|route4|route6|flow ENTRIES
+ * usage: net-cost arp|ndp|route4|route6|mixed4|mixed6|flow ENTRIES
  *
  * Each packet is for an entry at random. All that counts happens inside of work(), for callgrind's
  * --toggle-collect; the count of packets and nanoseconds for one are printed. */
@@ -183,46 +183,84 @@ static void send_run(struct packet *p) {
     must(ip_send(p) == TARN_OK, "not sent");
 }
 
-/* Random networks, so that the tables are as deep as such tables are. */
+/* Random networks, all of one length, or of the lengths that the Internet's tables have; the
+ * shorter ones have some of the longer ones inside. */
 static struct tarn_ip_prefix *routes;
 
-static void put_prefix6(struct tarn_ip_addr *addr, uint32_t where) {
-    struct tarn_writer w = tarn_writer_over(TARN_BYTES_ARRAY(addr->bytes));
-    tarn_writer_u16be(&w, 0x2001);
-    tarn_writer_u32be(&w, where);
+static uint8_t length_at_random(bool v4) {
+    static const struct {
+        uint8_t percent, bits4, bits6;
+    } lengths[] = {{60, 24, 48}, {12, 22, 32}, {10, 23, 44}, {5, 21, 40},
+                   {5, 20, 36},  {4, 19, 46},  {2, 16, 29},  {2, 32, 64}};
+    uint32_t at = below(100);
+    for (size_t i = 0; i + 1 < TARN_COUNT_OF(lengths); i++) {
+        if (at < lengths[i].percent)
+            return v4 ? lengths[i].bits4 : lengths[i].bits6;
+        at -= lengths[i].percent;
+    }
+    return v4 ? 32 : 64;
 }
 
+static struct tarn_ip_addr address_at_random(bool v4) {
+    struct tarn_ip_addr addr = TARN_IP_ADDR_NONE;
+    uint32_t where = tarn_random_u32(&seeded.random);
+    if (v4)
+        return tarn_ip_addr_from_v4(0x80000000 + where % 0x28000000);
+    struct tarn_writer w = tarn_writer_over(TARN_BYTES_ARRAY(addr.bytes));
+    tarn_writer_u16be(&w, 0x2001);
+    tarn_writer_u32be(&w, where);
+    tarn_writer_u16be(&w, (uint16_t)where);
+    return addr;
+}
+
+static struct tarn_ip_prefix prefix_at_random(bool v4, uint8_t bits) {
+    struct tarn_ip_prefix p = {address_at_random(v4), bits};
+    for (unsigned i = bits + (v4 ? 96u : 0u); i < 128; i++)
+        p.addr.bytes[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+    return p;
+}
+
+/* `bits` 0: of many lengths. */
 static void add_routes(const struct tarn_ip_addr *gateway, uint8_t bits, bool v4) {
     routes = calloc(entries, sizeof *routes);
     must(routes != NULL, "no memory");
     for (uint32_t i = 0; i < entries; i++) {
-        struct tarn_ip_prefix p = {.bits = bits};
-        uint32_t where = tarn_random_u32(&seeded.random);
-        if (v4)
-            p.addr = tarn_ip_addr_from_v4(((where % 0xd0000000) + 0x0b000000) & 0xffffff00);
-        else
-            put_prefix6(&p.addr, where);
-        routes[i] = p;
-        must(
-            !tarn_ip_route_add(ip, &(struct tarn_ip_route_entry){.prefix = p, .gateway = *gateway}),
-            "no room for a route");
+        struct tarn_ip_route_entry e = {
+            .prefix = prefix_at_random(v4, bits ? bits : length_at_random(v4)),
+            .gateway = *gateway};
+        routes[i] = e.prefix;
+        must(!tarn_ip_route_add(ip, &e), "no room for a route");
     }
 }
 static void route_make(struct packet *p) {
-    p->meta = (struct tarn_ip_meta){.dst = routes[below(entries)].addr, .proto = TARN_IP_PROTO_UDP};
-    p->meta.dst.bytes[15] = (uint8_t)(1 + below(200));
+    const struct tarn_ip_prefix *to = &routes[below(entries)];
+    p->meta = (struct tarn_ip_meta){.dst = to->addr, .proto = TARN_IP_PROTO_UDP};
+    if (tarn_ip_addr_is_v4(&to->addr) && to->bits <= 24)
+        p->meta.dst.bytes[15] = (uint8_t)(1 + below(200));
 }
-static void route4_fill(void) {
+static void routes4(uint8_t bits) {
     make_ip("10.0.0.1/24");
-    add_routes(&TARN_IP_ADDR_V4(10, 0, 0, 2), 24, true);
+    add_routes(&TARN_IP_ADDR_V4(10, 0, 0, 2), bits, true);
 }
-static void route6_fill(void) {
+static void routes6(uint8_t bits) {
     uint32_t wanted = entries;
     entries = 2;
     ndp_fill();
     entries = wanted;
     struct tarn_ip_addr gateway = neighbour6(2);
-    add_routes(&gateway, 48, false);
+    add_routes(&gateway, bits, false);
+}
+static void route4_fill(void) {
+    routes4(24);
+}
+static void route6_fill(void) {
+    routes6(48);
+}
+static void mixed4_fill(void) {
+    routes4(0);
+}
+static void mixed6_fill(void) {
+    routes6(0);
 }
 
 static void flow_make(struct packet *p) {
@@ -274,11 +312,11 @@ static const struct table {
     void (*fill)(void);
     void (*make)(struct packet *p);
     void (*run)(struct packet *p);
-} tables[] = {{"arp", arp_fill, arp_make, arp_run},
-              {"ndp", ndp_fill, ndp_make, send_run},
-              {"route4", route4_fill, route_make, send_run},
-              {"route6", route6_fill, route_make, send_run},
-              {"flow", flow_fill, flow_make_whole, flow_run}};
+} tables[] = {
+    {"arp", arp_fill, arp_make, arp_run},          {"ndp", ndp_fill, ndp_make, send_run},
+    {"route4", route4_fill, route_make, send_run}, {"route6", route6_fill, route_make, send_run},
+    {"mixed4", mixed4_fill, route_make, send_run}, {"mixed6", mixed6_fill, route_make, send_run},
+    {"flow", flow_fill, flow_make_whole, flow_run}};
 
 /* -- */
 
@@ -327,6 +365,6 @@ int main(int argc, char **argv) {
             measure(&tables[i]);
             return 0;
         }
-    fprintf(stderr, "usage: net-cost arp|ndp|route4|route6|flow ENTRIES\n");
+    fprintf(stderr, "usage: net-cost arp|ndp|route4|route6|mixed4|mixed6|flow ENTRIES\n");
     return 2;
 }

@@ -110,7 +110,7 @@ static inline struct tarn_ip_prefix prefix4(uint32_t a, uint8_t bits) {
 #define FAR 0x08080808u
 
 static inline void world_init(struct world *w, struct tarn_ip_limits limits) {
-    size_t bytes = limits.routes_max > 1000 ? 64u << 20 : WORLD_BYTES;
+    size_t bytes = limits.routes_max > 1000 ? 96u << 20 : WORLD_BYTES;
     memset(w, 0, sizeof *w);
     tarn_arena_init(&w->arena, tarn_bytes_of(calloc(1, bytes), bytes));
     struct tarn_pkt_pool_config pkts = {.count = WORLD_PKTS};

@@ -19,11 +19,11 @@ struct key key_of(const struct tarn_ip_addr *addr);
 static inline unsigned bits_of(const struct tarn_ip_prefix *p) {
     return p->bits + (tarn_ip_addr_is_v4(&p->addr) ? 96u : 0u);
 }
-bool key_matches(const struct key *a, const struct key *b, unsigned bits);
 /* How many leading bits are equal. */
 unsigned key_common(const struct key *a, const struct key *b);
 
-/* -- the routing table: a path-compressed binary trie (route.c) -- */
+/* -- the routing table: prefixes in a hash table, searched by halves over their lengths (route.c)
+ * -- */
 
 struct route {
     struct tarn_ip_route_entry entry;
@@ -31,17 +31,25 @@ struct route {
     uint32_t uses;      /* connected: how many addresses have it */
     struct route *next; /* same prefix, higher metric */
 };
-struct node {
+/* A prefix with routes, or a marker that longer ones left, or both. */
+struct prefix {
+    struct tarn_map_link link;
     struct key key;
-    unsigned bits;
-    struct node *child[2];
-    struct route *routes; /* NULL: only a fork */
+    uint8_t bits;
+    uint32_t longer; /* prefixes that this is a marker of */
+    struct route *routes;
+    struct prefix *best; /* a marker's: the longest prefix with routes around it ... */
+    uint64_t best_at;    /* ... when the table had changed that often */
 };
 struct routes {
-    struct node *root;
-    struct tarn_pool nodes, pool;
+    struct tarn_hash_key key;
+    struct tarn_pool entries, pool;
+    struct tarn_map by_prefix;
+    uint32_t count[129], real[129]; /* entries of each length; those with routes */
+    uint64_t changes;
 };
-enum tarn_err routes_init(struct routes *t, struct tarn_alloc *alloc, uint32_t max);
+enum tarn_err routes_init(struct routes *t, struct tarn_alloc *alloc, struct tarn_random *random,
+                          uint32_t max);
 enum tarn_err routes_add(struct routes *t, const struct tarn_ip_route_entry *e, bool connected);
 enum tarn_err routes_remove(struct routes *t, const struct tarn_ip_route_entry *e, bool connected);
 /* The best route, or NULL; `iface` 0 or 1 + the only interface that will do. */

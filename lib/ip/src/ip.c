@@ -83,7 +83,7 @@ enum tarn_err tarn_ip_new(const struct tarn_ip_config *config, struct tarn_ip **
     if (!err)
         err = member_init(ip);
     if (!err)
-        err = routes_init(&ip->routes, config->alloc, l->routes_max);
+        err = routes_init(&ip->routes, config->alloc, config->random, l->routes_max);
     if (!err)
         err = pmtu_init(ip);
     if (!err)
