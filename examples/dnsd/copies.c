@@ -66,10 +66,32 @@ tarn_time dnsd_copies_deadline(const struct dnsd *d) {
     return at;
 }
 
+static bool parse_endpoint(struct tarn_span text, struct tarn_endpoint *out) {
+    struct tarn_span addr;
+    uint64_t number = TARN_DNS_PORT;
+    bool has_port = tarn_span_split(&text, '#', &addr);
+    bool ok = tarn_ip_addr_parse(addr, &out->addr)
+              && (!has_port || tarn_span_parse_dec(text, 65535, &number));
+    out->port = (uint16_t)number;
+    return ok;
+}
+
+bool dnsd_parse_endpoints(struct tarn_span list, struct tarn_endpoint *out, unsigned max,
+                          unsigned *count) {
+    struct tarn_span one;
+    *count = 0;
+    for (bool more = true; more;) {
+        more = tarn_span_split(&list, ',', &one);
+        if (*count == max || !parse_endpoint(one, &TARN_AT_N(out, max, *count)))
+            return false;
+        ++*count;
+    }
+    return true;
+}
+
 /* NAME@ADDRESS[#PORT] */
 static bool start(struct dnsd *d, struct tarn_net *net, struct tarn_span text) {
-    struct tarn_span name, addr;
-    uint64_t number = TARN_DNS_PORT;
+    struct tarn_span name;
     struct dnsd_copy *c = TARN_NEW(tarn_env_alloc(d->env), struct dnsd_copy);
     struct tarn_dns_secondary_config config = {.alloc = tarn_env_alloc(d->env),
                                                .random = tarn_env_random(d->env),
@@ -83,14 +105,10 @@ static bool start(struct dnsd *d, struct tarn_net *net, struct tarn_span text) {
                                                .log = tarn_env_log(d->env)};
     bool ok = c && tarn_span_split(&text, '@', &name)
               && tarn_dns_name_parse(name, TARN_SPAN_LIT("\0"), &c->origin);
-    bool has_port = tarn_span_split(&text, '#', &addr);
-    ok = ok && tarn_ip_addr_parse(addr, &config.primaries[0].addr)
-         && (!has_port || tarn_span_parse_dec(text, 65535, &number));
-    if (!ok) {
-        dnsd_say(d->env, TARN_SPAN_LIT("--secondary wants NAME@ADDRESS, not "), "", addr);
+    if (!ok || !parse_endpoint(text, &config.primaries[0])) {
+        dnsd_say(d->env, TARN_SPAN_LIT("--secondary wants NAME@ADDRESS, not "), "", text);
         return false;
     }
-    config.primaries[0].port = (uint16_t)number;
     config.origin = tarn_dns_name_span(&c->origin);
     if (tarn_dns_secondary_new(&config, &c->secondary)) {
         dnsd_say(d->env, name, ": not enough memory", TARN_SPAN_EMPTY);

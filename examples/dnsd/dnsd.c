@@ -3,10 +3,10 @@
  *
  *     tarn-kv mkfs zones.img --size=16M
  *     tarn-kv set zones.img zones/example.org < example.org.zone
- */
+ *
+ * Changes that it takes (UPDATE) are kept there too. */
 #include "dnsd.h"
 
-#include <tarn/dns_update.h>
 #include <tarn/kv_tree.h>
 
 TARN_NET(service);
@@ -19,8 +19,8 @@ TARN_KEY_STR(
     "zones to copy from other servers, as example.org@192.0.2.1,example.net@192.0.2.2#5300");
 TARN_KEY_STR(tsig_key, NULL,
              "what transfers in and out must be signed with, as hmac-sha256:NAME:SECRET in base64");
-TARN_KEY_BOOL(updates,
-              "take changes that are signed with --tsig-key; they are gone at the next start");
+TARN_KEY_BOOL(updates, "take changes that are signed with --tsig-key, and keep them in the store");
+TARN_KEY_STR(notify, NULL, "who is told when a zone changes, as 192.0.2.1,192.0.2.2#5300");
 TARN_KEY_STR(nsid, NULL, "what this server calls itself to who asks (RFC 5001)");
 TARN_KEY_U32(rate, 0,
              "answers of a kind that one network gets in a second over UDP; 0: as many as it asks");
@@ -35,10 +35,13 @@ static void flush(struct tarn_poller *p, tarn_time now) {
     struct dnsd *d = TARN_CONTAINER_OF(p, struct dnsd, poller);
     tarn_dns_service_tick(d->service, now);
     dnsd_tick_copies(d, now);
+    if (d->notifier)
+        tarn_dns_notifier_tick(d->notifier, now);
 }
 static tarn_time deadline(struct tarn_poller *p) {
     const struct dnsd *d = TARN_CONTAINER_OF(p, struct dnsd, poller);
-    return TARN_MIN(tarn_dns_service_deadline(d->service), dnsd_copies_deadline(d));
+    tarn_time at = TARN_MIN(tarn_dns_service_deadline(d->service), dnsd_copies_deadline(d));
+    return d->notifier ? TARN_MIN(at, tarn_dns_notifier_deadline(d->notifier)) : at;
 }
 
 static bool may_transfer(void *user, struct tarn_span zone, const struct tarn_endpoint *client,
@@ -47,28 +50,6 @@ static bool may_transfer(void *user, struct tarn_span zone, const struct tarn_en
     (void)zone;
     return (key || !d->has_key) && d->has_transfers
            && tarn_ip_prefix_contains(&d->transfers, &client->addr);
-}
-
-/* A signed zone is signed elsewhere, and a copy belongs to its primary. */
-static unsigned on_update(void *user, const struct tarn_dns_zone *zone,
-                          const struct tarn_endpoint *client,
-                          const struct tarn_dns_tsig_key *key_of, struct tarn_span message) {
-    struct dnsd *d = user;
-    struct tarn_dns_update_config config = {.alloc = tarn_env_alloc(d->env),
-                                            .random = tarn_env_random(d->env),
-                                            .memory_max = DNSD_ZONE_MEMORY_MAX};
-    struct tarn_dns_zone *changed, *was;
-    (void)client;
-    if (!key_of || dnsd_is_copy(d, tarn_dns_zone_origin(zone)))
-        return TARN_DNS_REFUSED;
-    unsigned rcode = tarn_dns_update(&config, zone, message, &changed);
-    if (!changed)
-        return rcode;
-    if (tarn_dns_server_set_zone(d->server, changed, &was))
-        return TARN_DNS_SERVFAIL;
-    tarn_dns_service_forget(d->service, was);
-    tarn_dns_zone_free(was);
-    return rcode;
 }
 
 static struct tarn_waiter *waiter(void *user) {
@@ -101,7 +82,7 @@ static enum tarn_err server_new(struct dnsd *d) {
         .keys = &d->key,
         .may_transfer = may_transfer,
         .on_notify = dnsd_notify,
-        .on_update = tarn_key_bool(env, &updates) ? on_update : NULL,
+        .on_update = tarn_key_bool(env, &updates) ? dnsd_update : NULL,
         .user = d,
     };
     struct tarn_span text = tarn_key_str(env, &tsig_key);
@@ -122,12 +103,36 @@ static enum tarn_err service_new(struct dnsd *d, struct tarn_net *net) {
         .tasks = tarn_env_tasks(d->env),
         .clock = tarn_env_clock(d->env),
         .server = d->server,
+        .query_bytes_max = tarn_key_bool(d->env, &updates) ? TARN_DNS_MESSAGE_MAX : 0,
         .streams_max = TARN_MAX((uint32_t)tarn_key_u64(d->env, &streams), 1u),
     };
     enum tarn_err err = tarn_net_datagram(net, &udp, &config.datagram);
     if (!err)
         err = tarn_net_listen(net, &local, 128, &config.listener);
     return err ? err : tarn_dns_service_new(&config, &d->service);
+}
+
+static bool notifier_new(struct dnsd *d, struct tarn_net *net) {
+    struct tarn_span list = tarn_key_str(d->env, &notify);
+    struct tarn_dns_notifier_config config = {.alloc = tarn_env_alloc(d->env),
+                                              .random = tarn_env_random(d->env),
+                                              .net = net,
+                                              .clock = tarn_env_clock(d->env),
+                                              .pending_max = 1024,
+                                              .key = d->has_key ? &d->key : NULL};
+    if (!list.len)
+        return true;
+    if (!dnsd_parse_endpoints(list, config.targets, TARN_DNS_NOTIFY_TARGETS_MAX,
+                              &config.target_count)) {
+        dnsd_say(d->env, TARN_SPAN_LIT("--notify wants ADDRESS[#PORT],..., not "), "", list);
+        return false;
+    }
+    enum tarn_err err = tarn_dns_notifier_new(&config, &d->notifier);
+    if (err)
+        dnsd_say(d->env, TARN_SPAN_LIT("cannot notify: "), "", tarn_span_str(tarn_err_name(err)));
+    for (struct dnsd_zone *z = d->zones; !err && z; z = z->next)
+        tarn_dns_notifier_changed(d->notifier, tarn_dns_name_span(&z->origin));
+    return !err;
 }
 
 static void say_listening(struct dnsd *d) {
@@ -152,10 +157,11 @@ int tarn_main(struct tarn_env *env) {
         return 1;
     if ((err = service_new(&d, net)) != TARN_OK)
         return failed(env, "cannot listen; choose another --port: ", err);
-    if (!dnsd_start_copies(&d, net, tarn_key_str(env, &secondary)))
+    if (!dnsd_start_copies(&d, net, tarn_key_str(env, &secondary)) || !notifier_new(&d, net))
         return 1;
     d.poller = (struct tarn_poller){.flush = flush, .deadline = deadline};
     tarn_env_add_poller(env, &d.poller);
     say_listening(&d);
-    tarn_run_forever(env);
+    dnsd_write_changes(&d);
+    return 1;
 }

@@ -28,35 +28,39 @@ static struct tarn_span error_text(enum tarn_err err) {
     return tarn_span_str(tarn_err_name(err));
 }
 
-static enum tarn_err read_all(struct tarn_kv *kv, struct tarn_span key, struct tarn_bytes out) {
-    for (size_t at = 0, n; at < out.len; at += n) {
-        enum tarn_err err = kv->ops->get_partial(kv, key, at, tarn_bytes_after(out, at), &n);
-        if (err || n == 0)
-            return err ? err : TARN_IO;
+enum tarn_err dnsd_read(struct dnsd *d, struct tarn_span key, struct tarn_bytes *out) {
+    struct tarn_alloc *alloc = tarn_env_alloc(d->env);
+    uint64_t bytes;
+    enum tarn_err err = d->kv->ops->size(d->kv, key, &bytes);
+    *out = tarn_bytes_of(err || !bytes ? NULL : tarn_alloc_get(alloc, bytes, 1), 0);
+    if (err || !bytes || !out->ptr)
+        return err ? err : bytes ? TARN_LIMIT : TARN_OK;
+    *out = tarn_bytes_of(out->ptr, bytes);
+    for (size_t at = 0, n = 0; !err && at < bytes; at += n) {
+        err = d->kv->ops->get_partial(d->kv, key, at, tarn_bytes_after(*out, at), &n);
+        if (!err && n == 0)
+            err = TARN_IO;
     }
-    return TARN_OK;
+    if (err)
+        tarn_alloc_put(alloc, out->ptr, bytes);
+    return err;
 }
 
 static enum tarn_err include(void *user, struct tarn_span file, struct tarn_span *text) {
     struct load *load = user;
-    struct tarn_kv *kv = load->d->kv;
     char path[TARN_KV_NAME_MAX + 8];
     struct tarn_writer key = TARN_WRITER_ARRAY(path);
-    uint64_t bytes;
     tarn_writer_str(&key, "zones/");
     tarn_writer_span_put(&key, file);
     if (!tarn_writer_ok(&key) || load->text_count == TEXTS_MAX)
         return TARN_LIMIT;
-    enum tarn_err err = kv->ops->size(kv, tarn_writer_span(&key), &bytes);
+    struct tarn_bytes all;
+    enum tarn_err err = dnsd_read(load->d, tarn_writer_span(&key), &all);
     if (err)
         return err;
-    uint8_t *ptr = bytes ? tarn_alloc_get(tarn_env_alloc(load->d->env), bytes, 1) : NULL;
-    if (bytes && !ptr)
-        return TARN_LIMIT;
-    struct tarn_bytes all = tarn_bytes_of(ptr, bytes);
     load->texts[load->text_count++] = all;
     *text = tarn_bytes_span(all);
-    return read_all(kv, tarn_writer_span(&key), all);
+    return TARN_OK;
 }
 
 static enum tarn_err record(void *user, const struct tarn_dns_record *r, const char **why) {
@@ -65,10 +69,15 @@ static enum tarn_err record(void *user, const struct tarn_dns_record *r, const c
     return tarn_dns_zone_add(load->zone, r, why);
 }
 
-static void drop_texts(struct load *load) {
-    while (load->text_count--)
-        tarn_alloc_put(tarn_env_alloc(load->d->env), load->texts[load->text_count].ptr,
-                       load->texts[load->text_count].len);
+static uint64_t drop_texts(struct load *load) {
+    uint64_t bytes = 0;
+    while (load->text_count--) {
+        struct tarn_bytes text = load->texts[load->text_count];
+        bytes += text.len;
+        if (text.len)
+            tarn_alloc_put(tarn_env_alloc(load->d->env), text.ptr, text.len);
+    }
+    return bytes;
 }
 
 static bool parse(struct load *load, struct tarn_span name, struct tarn_span origin) {
@@ -102,19 +111,24 @@ static bool parse(struct load *load, struct tarn_span name, struct tarn_span ori
 
 static bool load_zone(struct dnsd *d, struct tarn_span name) {
     struct load load = {.d = d};
-    struct tarn_dns_name origin;
     struct tarn_dns_zone *was;
-    if (!tarn_dns_name_parse(name, TARN_SPAN_LIT("\0"), &origin)) {
+    struct dnsd_zone *z = TARN_NEW(tarn_env_alloc(d->env), struct dnsd_zone);
+    if (!z || !tarn_dns_name_parse(name, TARN_SPAN_LIT("\0"), &z->origin)) {
         dnsd_say(d->env, name, ": not the name of a zone", TARN_SPAN_EMPTY);
         return false;
     }
+    z->name_len = tarn_bytes_copy(TARN_BYTES_ARRAY(z->name), name);
+    z->next = d->zones;
+    d->zones = z;
     struct tarn_dns_zone_config config = {.alloc = tarn_env_alloc(d->env),
                                           .random = tarn_env_random(d->env),
-                                          .origin = tarn_dns_name_span(&origin),
+                                          .origin = tarn_dns_name_span(&z->origin),
+                                          .journal_bytes_max = DNSD_JOURNAL_BYTES_MAX,
                                           .memory_max = DNSD_ZONE_MEMORY_MAX};
     enum tarn_err err = tarn_dns_zone_new(&config, &load.zone);
     bool ok = !err && parse(&load, name, config.origin);
-    drop_texts(&load);
+    z->text_bytes = drop_texts(&load);
+    ok = ok && dnsd_load_changes(d, z, load.zone);
     if (ok)
         err = tarn_dns_server_set_zone(d->server, load.zone, &was);
     if (err)

@@ -10,6 +10,7 @@
 struct memory {
     struct tarn_alloc alloc;
     size_t bytes, bytes_max; /* outstanding, and how many may be */
+    size_t asked;            /* all that was ever given */
 };
 
 static inline void *memory_get(struct tarn_alloc *a, size_t bytes, size_t align) {
@@ -22,6 +23,7 @@ static inline void *memory_get(struct tarn_alloc *a, size_t bytes, size_t align)
     for (size_t i = 0; p && i < bytes; i++)
         p[i] = 0;
     m->bytes += bytes;
+    m->asked += bytes;
     return p;
 }
 

@@ -28,8 +28,10 @@ static inline enum tarn_err zone_record(void *user, const struct tarn_dns_record
 static inline struct tarn_dns_zone *zone_of(struct serve *s, const char *origin, const char *text) {
     static uint8_t scratch[TARN_DNS_RDATA_MAX];
     struct tarn_dns_name name = name_of(origin);
-    struct tarn_dns_zone_config config = {
-        .alloc = &s->mem.alloc, .random = &s->random.random, .origin = tarn_dns_name_span(&name)};
+    struct tarn_dns_zone_config config = {.alloc = &s->mem.alloc,
+                                          .random = &s->random.random,
+                                          .origin = tarn_dns_name_span(&name),
+                                          .journal_bytes_max = 1 << 12};
     struct tarn_dns_zone *zone;
     if (tarn_dns_zone_new(&config, &zone))
         abort();

@@ -32,6 +32,12 @@ static bool anybody(void *user, struct tarn_span zone, const struct tarn_endpoin
     return true;
 }
 
+static unsigned held(void *user, struct tarn_dns_zone *zone, const struct tarn_endpoint *client,
+                     const struct tarn_dns_tsig_key *key, struct tarn_span message) {
+    (void)user, (void)zone, (void)client, (void)key, (void)message;
+    return TARN_DNS_NXRRSET | TARN_DNS_HOLD;
+}
+
 /* -- an endpoint that is a list of queries ------------------------------------------------------
  */
 
@@ -85,7 +91,7 @@ static void setup(void) {
     struct tarn_endpoint local = {TARN_IP_ADDR_NONE, 53};
     tarn_tasks_init(&tasks);
     now = TARN_SEC(1);
-    serve_init(&s, (struct tarn_dns_server_config){.may_transfer = anybody});
+    serve_init(&s, (struct tarn_dns_server_config){.may_transfer = anybody, .on_update = held});
     serve_zone(
         &s, "example.",
         "$TTL 60\n@ SOA ns root 5 100 10 1000 60\n@ NS ns\n$GENERATE 1-3000 n$ A 10.0.0.1\n");
@@ -169,6 +175,37 @@ Test(service, datagrams_are_answered_however_many_wait) {
     udp.d.on_event(&udp.d, TARN_DATAGRAM_READABLE);
     cr_assert(udp.waiting == 0 && stats().unsent == 3, "what cannot be sent is lost, and counted");
     udp.full = false;
+}
+
+static struct tarn_span as_update(struct tarn_span message, size_t at) {
+    ((uint8_t *)(uintptr_t)message.ptr)[at] = TARN_DNS_UPDATE << 3;
+    return message;
+}
+
+Test(service, answers_are_held_back_until_they_are_released) {
+    struct tarn_flow *good = dial();
+    for (int round = 0; round < 2; round++) {
+        udp.query = as_update(query_of(&s, "example.", "SOA"), 2);
+        udp.waiting = 20;
+        udp.sent = 0;
+        udp.d.on_event(&udp.d, TARN_DATAGRAM_READABLE);
+        say(good, as_update(framed("example.", "SOA"), 4), 100);
+        say(good, framed("n7.example.", "A"), 100);
+        cr_assert(hear(good, 0) == 0 && udp.sent == 0 && udp.waiting == 0);
+        cr_assert_eq(stats().unsent, 4 * (round + 1), "those that do not fit");
+        tarn_dns_service_release(service, round == 0);
+        size_t n = hear(good, 0), first = (size_t)heard[0] << 8 | heard[1];
+        cr_assert_eq(udp.sent, round == 0 ? 16 : 0);
+        if (round == 1)
+            break;
+        cr_assert_str_eq(print_answer(tarn_span_of(udp.answer, udp.answer_len)), "NXRRSET\n");
+        cr_assert_str_eq(print_answer(tarn_span_of(heard + 2, first)), "NXRRSET\n");
+        cr_assert_str_eq(print_answer(tarn_span_of(heard + 4 + first, n - 4 - first)),
+                         "NOERROR aa\nan n7.example. 60 IN A 10.0.0.1\n", "and what came behind");
+    }
+    size_t n;
+    cr_assert_eq(tarn_flow_read(good, tarn_bytes_of(heard, 10), &n), TARN_PEER);
+    tarn_flow_close(good);
 }
 
 Test(service, rfc7766_several_queries_in_any_pieces) {

@@ -203,6 +203,35 @@ static bool put_apex_soa(struct dns_query *q) {
                        dns_set(q->zone, set)->ttl);
 }
 
+static bool put_record(struct tarn_dns_builder *b, const struct tarn_dns_record *r) {
+    return tarn_dns_put_rr(b, TARN_DNS_ANSWER, r->owner, r->type, r->klass, r->ttl, r->rdata);
+}
+
+static struct tarn_span delta_span(const struct dns_delta *d) {
+    return d ? tarn_span_of(d->bytes, d->len) : TARN_SPAN_EMPTY;
+}
+
+/* Where they are longer than the zone, all of the zone is less (RFC 1995 section 5). */
+static const struct dns_delta *changes_since(const struct tarn_dns_zone *z, uint32_t serial) {
+    const struct dns_delta *from = dns_journal_from(z, serial);
+    uint64_t bytes = 0;
+    for (const struct dns_delta *d = from; d; d = d->next)
+        bytes += d->len;
+    return bytes <= z->heap.bytes ? from : NULL;
+}
+
+/* By UDP: all that changed and the SOA again, or, where that does not fit, only the first SOA. */
+static void put_changes(struct dns_query *q, const struct dns_delta *from) {
+    struct tarn_dns_builder before = q->b;
+    struct tarn_dns_record r;
+    bool fits = from != NULL;
+    for (const struct dns_delta *d = from; fits && d; d = d->next)
+        for (struct tarn_span s = delta_span(d); fits && s.len;)
+            fits = dns_delta_next(&s, &r) && put_record(&q->b, &r);
+    if (!fits || !put_apex_soa(q))
+        tarn_dns_rewind(&q->b, &before);
+}
+
 /* RFC 5936, RFC 1995. What is sent here is the first SOA; the rest follows by transfer_next. */
 static void answer_transfer(struct dns_query *q, struct tarn_dns_transfer *t) {
     const struct tarn_dns_server_config *c = &q->server->config;
@@ -231,14 +260,22 @@ static void answer_transfer(struct dns_query *q, struct tarn_dns_transfer *t) {
     q->edns.flags = 0;
     if (!put_apex_soa(q))
         q->truncated = true;
-    /* RFC 1995 section 2: up to date, or by UDP: the SOA alone. */
-    if (!q->request->stream || !t
-        || (incremental && tarn_dns_zone_serial(q->zone, &serial)
-            && !tarn_dns_serial_newer(serial, q->serial)))
+    /* RFC 1995 section 2: up to date. */
+    if (incremental && tarn_dns_zone_serial(q->zone, &serial)
+        && !tarn_dns_serial_newer(serial, q->serial))
         return;
+    const struct dns_delta *delta = incremental ? changes_since(q->zone, q->serial) : NULL;
+    if (!q->request->stream || !t) {
+        put_changes(q, delta);
+        return;
+    }
     q->server->stats.transfers++;
-    *t = (struct tarn_dns_transfer){
-        .zone = q->zone, .version = q->zone->version, .id = q->header.id};
+    q->server->stats.incremental += delta != NULL;
+    *t = (struct tarn_dns_transfer){.zone = q->zone,
+                                    .version = q->zone->version,
+                                    .id = q->header.id,
+                                    .delta = delta,
+                                    .left = delta_span(delta)};
     q->transfer = t;
 }
 
@@ -256,7 +293,7 @@ static void answer_notify(struct dns_query *q) {
 /* RFC 2136: the zone section is one question for the SOA. */
 static void answer_update(struct dns_query *q) {
     const struct tarn_dns_server_config *c = &q->server->config;
-    const struct tarn_dns_zone *zone =
+    struct tarn_dns_zone *zone =
         tarn_dns_server_zone(q->server, tarn_dns_name_span(&q->question.name));
     if (!c->on_update)
         q->rcode = TARN_DNS_NOTIMP;
@@ -266,6 +303,8 @@ static void answer_update(struct dns_query *q) {
         q->rcode = TARN_DNS_NOTAUTH;
     else
         q->rcode = c->on_update(c->user, zone, &q->request->client, key_of(q), q->message);
+    q->server->holds = q->rcode & TARN_DNS_HOLD;
+    q->rcode &= ~TARN_DNS_HOLD;
 }
 
 static void answer_query(struct dns_query *q, struct tarn_dns_transfer *t) {
@@ -336,6 +375,7 @@ struct tarn_span tarn_dns_server_answer(struct tarn_dns_server *s,
     struct tarn_dns_builder empty;
     if (transfer)
         transfer->zone = NULL;
+    s->holds = false;
     if (!tarn_dns_reader_init(&r, query) || (r.header.flags & TARN_DNS_QR))
         return TARN_SPAN_EMPTY; /* never an answer to an answer */
     s->stats.queries++;
@@ -376,14 +416,13 @@ struct tarn_span tarn_dns_server_answer(struct tarn_dns_server *s,
     return answer_message;
 }
 
+bool tarn_dns_server_holds(const struct tarn_dns_server *s) {
+    return s->holds;
+}
+
 /* -- the rest of a transfer ---------------------------------------------------------------------
  */
 
-static bool put_record(struct tarn_dns_builder *b, const struct tarn_dns_record *r) {
-    return tarn_dns_put_rr(b, TARN_DNS_ANSWER, r->owner, r->type, r->klass, r->ttl, r->rdata);
-}
-
-/* All but the SOA, then the SOA again (RFC 5936 section 2.2). */
 static struct tarn_span transfer_end(struct tarn_dns_transfer *t, struct tarn_dns_builder *b,
                                      uint32_t wall_seconds) {
     struct tarn_span message = TARN_SPAN_EMPTY;
@@ -393,6 +432,20 @@ static struct tarn_span transfer_end(struct tarn_dns_transfer *t, struct tarn_dn
     return message;
 }
 
+/* The next record, of what changed or of all but the SOA. False: no more. */
+static bool transfer_record(struct tarn_dns_transfer *t, struct tarn_dns_record *r) {
+    if (t->delta) {
+        while (!t->left.len && (t->delta = t->delta->next) != NULL)
+            t->left = delta_span(t->delta);
+        return t->delta && dns_delta_next(&t->left, r);
+    }
+    while (tarn_dns_zone_next(t->zone, &t->walk, r))
+        if (r->type != TARN_DNS_SOA)
+            return true;
+    return false;
+}
+
+/* Then the SOA again (RFC 5936 section 2.2, RFC 1995 section 4). */
 struct tarn_span tarn_dns_transfer_next(struct tarn_dns_transfer *t, uint32_t wall_seconds,
                                         struct tarn_bytes out) {
     struct tarn_dns_builder b;
@@ -406,11 +459,11 @@ struct tarn_span tarn_dns_transfer_next(struct tarn_dns_transfer *t, uint32_t wa
     if (t->tsig.key && !tarn_dns_reserve(&b, tarn_dns_tsig_bytes(&t->tsig)))
         return TARN_SPAN_EMPTY;
     while (!t->whole) {
-        struct tarn_dns_zone_walk before = t->walk;
-        if (!tarn_dns_zone_next(t->zone, &t->walk, &r)) {
+        struct tarn_dns_transfer before = *t;
+        if (!transfer_record(t, &r)) {
             t->whole = true;
-        } else if (r.type != TARN_DNS_SOA && !put_record(&b, &r)) {
-            t->walk = before;
+        } else if (!put_record(&b, &r)) {
+            *t = before;
             return transfer_end(t, &b, wall_seconds);
         }
     }

@@ -29,6 +29,7 @@ struct tarn_dns_server {
     struct tarn_hash_key key, cookie_key;
     struct dns_rrl rrl;
     struct tarn_dns_tsig tsig; /* of the query that is being answered */
+    bool holds;                /* its answer is to be held back */
     struct tarn_dns_server_stats stats;
 };
 

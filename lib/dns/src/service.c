@@ -5,8 +5,9 @@
 
 #define STREAMS_DEFAULT 32u
 #define IDLE_DEFAULT TARN_SEC(10)
-#define QUERY_BYTES_MAX 4096u
+#define QUERY_BYTES_DEFAULT 4096u
 #define DATAGRAM_BYTES 4096u
+#define HELD_DEFAULT 16u
 /* Messages of a transfer: within the reach of compression, and small against a window. */
 #define TRANSFER_BYTES 16384u
 /* So many datagrams and messages in one go, then the others have their turn. */
@@ -21,7 +22,14 @@ struct stream {
     struct tarn_endpoint client;
     struct tarn_dns_transfer transfer;
     size_t in_len, out_at, out_len;
-    uint8_t in[2 + QUERY_BYTES_MAX], out[2 + TARN_DNS_MESSAGE_MAX];
+    bool held; /* what is in `out` waits for the release */
+    uint8_t out[2 + TARN_DNS_MESSAGE_MAX];
+    uint8_t in[]; /* room for the longest query behind its length */
+};
+struct held {
+    struct tarn_datagram_info to;
+    size_t len;
+    uint8_t bytes[TARN_DNS_UDP_BYTES];
 };
 struct tarn_dns_service {
     struct tarn_dns_service_config config;
@@ -29,6 +37,8 @@ struct tarn_dns_service {
     struct tarn_lru idle;
     struct tarn_task datagrams; /* more than a turn of them wait */
     struct tarn_dns_service_stats stats;
+    struct held *held;
+    uint32_t held_count;
     uint8_t out[DATAGRAM_BYTES];
 };
 
@@ -42,6 +52,24 @@ static struct tarn_dns_request request_of(struct tarn_dns_service *s) {
 /* -- datagrams ----------------------------------------------------------------------------------
  */
 
+static void send_datagram(struct tarn_dns_service *s, const struct tarn_datagram_info *to,
+                          struct tarn_span answer) {
+    if (answer.len && tarn_datagram_send(s->config.datagram, to, answer))
+        s->stats.unsent++;
+}
+
+static void hold(struct tarn_dns_service *s, const struct tarn_datagram_info *to,
+                 struct tarn_span answer) {
+    if (s->held_count == s->config.held_max || answer.len > TARN_DNS_UDP_BYTES) {
+        s->stats.unsent++;
+        return;
+    }
+    struct held *h = &TARN_AT_N(s->held, s->config.held_max, s->held_count);
+    h->to = *to;
+    h->len = tarn_bytes_copy(TARN_BYTES_ARRAY(h->bytes), answer);
+    s->held_count++;
+}
+
 static void answer_datagram(struct tarn_dns_service *s, struct tarn_dns_request *request,
                             struct tarn_span query, const struct tarn_datagram_info *from) {
     struct tarn_datagram_info to = {.remote = from->remote, .local = from->local};
@@ -49,8 +77,10 @@ static void answer_datagram(struct tarn_dns_service *s, struct tarn_dns_request 
     struct tarn_span answer =
         tarn_dns_server_answer(s->config.server, request, query, TARN_BYTES_ARRAY(s->out), NULL);
     s->stats.datagrams++;
-    if (answer.len && tarn_datagram_send(s->config.datagram, &to, answer))
-        s->stats.unsent++;
+    if (TARN_UNLIKELY(tarn_dns_server_holds(s->config.server)))
+        hold(s, &to, answer);
+    else
+        send_datagram(s, &to, answer);
 }
 
 static void run_datagrams(struct tarn_dns_service *s) {
@@ -77,6 +107,10 @@ static void datagram_event(struct tarn_datagram *d, unsigned events) {
 
 /* -- connections --------------------------------------------------------------------------------
  */
+
+static struct tarn_bytes in_room(struct stream *c) {
+    return tarn_bytes_of(c->in, 2u + c->service->config.query_bytes_max);
+}
 
 static void stream_end(struct stream *c, bool rudely) {
     struct tarn_dns_service *s = c->service;
@@ -123,7 +157,7 @@ static void set_out(struct stream *c, struct tarn_span message) {
 
 /* The next query that is whole. False: none is. */
 static bool answer_next(struct stream *c) {
-    struct tarn_span in = tarn_span_first(TARN_SPAN_ARRAY(c->in), c->in_len), query;
+    struct tarn_span in = tarn_span_first(tarn_bytes_span(in_room(c)), c->in_len), query;
     struct tarn_dns_request request = request_of(c->service);
     uint16_t len;
     if (!tarn_span_u16be(&in, &len) || !tarn_span_take(&in, len, &query))
@@ -132,12 +166,13 @@ static bool answer_next(struct stream *c) {
     request.stream = true;
     set_out(c, tarn_dns_server_answer(c->service->config.server, &request, query, message_room(c),
                                       &c->transfer));
-    c->in_len = tarn_bytes_move(TARN_BYTES_ARRAY(c->in), in);
+    c->held = tarn_dns_server_holds(c->service->config.server);
+    c->in_len = tarn_bytes_move(in_room(c), in);
     return true;
 }
 
 static enum tarn_err read_in(struct stream *c) {
-    struct tarn_bytes room = tarn_bytes_after(TARN_BYTES_ARRAY(c->in), c->in_len);
+    struct tarn_bytes room = tarn_bytes_after(in_room(c), c->in_len);
     size_t n;
     if (!room.len)
         return TARN_PEER; /* a query that is longer than any is allowed */
@@ -150,6 +185,8 @@ static enum tarn_err read_in(struct stream *c) {
 }
 
 static enum tarn_err step(struct stream *c) {
+    if (c->held)
+        return TARN_AGAIN;
     enum tarn_err err = write_out(c);
     if (err)
         return err;
@@ -208,6 +245,7 @@ static void stream_new(struct tarn_dns_service *s, struct tarn_flow *flow) {
     c->flow = flow;
     c->task = (struct tarn_task){.run = stream_task};
     c->in_len = c->out_at = c->out_len = 0;
+    c->held = false;
     c->transfer = (struct tarn_dns_transfer){0};
     if (tarn_flow_endpoints(flow, NULL, &c->client))
         c->client = (struct tarn_endpoint){TARN_IP_ADDR_NONE, 0};
@@ -223,6 +261,26 @@ static void listener_event(struct tarn_listener *l) {
     struct tarn_flow *flow;
     while (tarn_listener_accept(l, &flow) == TARN_OK)
         stream_new(l->user, flow);
+}
+
+void tarn_dns_service_release(struct tarn_dns_service *s, bool good) {
+    uint32_t count = s->held_count;
+    s->held_count = 0;
+    for (uint32_t i = 0; good && i < count; i++) {
+        const struct held *h = &TARN_AT_N(s->held, s->config.held_max, i);
+        send_datagram(s, &h->to, tarn_span_first(TARN_SPAN_ARRAY(h->bytes), h->len));
+    }
+    for (struct tarn_lru_link *l = s->idle.oldest, *newer; l; l = newer) {
+        struct stream *c = TARN_CONTAINER_OF(l, struct stream, idle);
+        newer = l->newer;
+        if (!c->held)
+            continue;
+        c->held = false;
+        if (good)
+            tarn_task_post(s->config.tasks, &c->task);
+        else
+            stream_end(c, true);
+    }
 }
 
 /* -- time, and the whole ------------------------------------------------------------------------
@@ -254,6 +312,12 @@ void tarn_dns_service_forget(struct tarn_dns_service *s, const struct tarn_dns_z
     }
 }
 
+static size_t stream_bytes(const struct tarn_dns_service *s) {
+    size_t align = _Alignof(struct stream);
+    size_t bytes = offsetof(struct stream, in) + 2u + s->config.query_bytes_max;
+    return (bytes + align - 1) / align * align;
+}
+
 enum tarn_err tarn_dns_service_new(const struct tarn_dns_service_config *config,
                                    struct tarn_dns_service **out) {
     struct tarn_dns_service *s = TARN_NEW(config->alloc, struct tarn_dns_service);
@@ -265,8 +329,16 @@ enum tarn_err tarn_dns_service_new(const struct tarn_dns_service_config *config,
         s->config.streams_max = STREAMS_DEFAULT;
     if (!s->config.idle_ns)
         s->config.idle_ns = IDLE_DEFAULT;
-    if (tarn_pool_init(&s->streams, config->alloc, sizeof(struct stream), _Alignof(struct stream),
-                       s->config.streams_max)) {
+    if (!s->config.query_bytes_max)
+        s->config.query_bytes_max = QUERY_BYTES_DEFAULT;
+    if (!s->config.held_max)
+        s->config.held_max = HELD_DEFAULT;
+    s->held = TARN_NEW_ARRAY(config->alloc, s->config.held_max, struct held);
+    if (!s->held
+        || tarn_pool_init(&s->streams, config->alloc, stream_bytes(s), _Alignof(struct stream),
+                          s->config.streams_max)) {
+        if (s->held)
+            tarn_alloc_put(config->alloc, s->held, s->config.held_max * sizeof *s->held);
         tarn_alloc_put(config->alloc, s, sizeof *s);
         return TARN_LIMIT;
     }
@@ -295,6 +367,7 @@ void tarn_dns_service_free(struct tarn_dns_service *s) {
     if (s->config.listener)
         tarn_listener_close(s->config.listener);
     tarn_pool_fini(&s->streams, alloc);
+    tarn_alloc_put(alloc, s->held, s->config.held_max * sizeof *s->held);
     tarn_alloc_put(alloc, s, sizeof *s);
 }
 

@@ -12,8 +12,7 @@ struct item {
     uint8_t data[RDATA_MAX];
 };
 struct update {
-    const struct tarn_dns_zone *old;
-    struct tarn_dns_zone *zone; /* the copy */
+    struct tarn_dns_zone *zone;
     struct tarn_span message;
     struct item item, other;
     bool changed;
@@ -86,25 +85,25 @@ static uint32_t count_alike(struct update *u, const struct tarn_dns_record *like
 
 /* The set is exactly what the message's records say. */
 static bool same_set(struct update *u, const struct tarn_dns_record *r) {
-    dns_ref node = node_of(u->old, r->owner);
-    dns_ref set = node ? dns_zone_find_set(u->old, node, r->type) : 0;
-    return set && dns_set(u->old, set)->count == count_alike(u, r) && has_record(u->old, r);
+    dns_ref node = node_of(u->zone, r->owner);
+    dns_ref set = node ? dns_zone_find_set(u->zone, node, r->type) : 0;
+    return set && dns_set(u->zone, set)->count == count_alike(u, r) && has_record(u->zone, r);
 }
 
 static unsigned prerequisite(struct update *u, const struct item *i) {
     const struct tarn_dns_record *r = &i->record;
     bool any = r->type == TARN_DNS_ANY;
-    if (!tarn_dns_name_within(r->owner, tarn_dns_zone_origin(u->old)))
+    if (!tarn_dns_name_within(r->owner, tarn_dns_zone_origin(u->zone)))
         return TARN_DNS_NOTZONE;
     if (r->ttl)
         return TARN_DNS_FORMERR;
-    if (r->klass == u->old->klass)
+    if (r->klass == u->zone->klass)
         return is_meta(r->type) ? TARN_DNS_FORMERR
                : same_set(u, r) ? TARN_DNS_NOERROR
                                 : TARN_DNS_NXRRSET;
     if (!no_data(i) || (is_meta(r->type) && !any))
         return TARN_DNS_FORMERR;
-    bool there = any ? node_of(u->old, r->owner) != 0 : has_set(u->old, r->owner, r->type);
+    bool there = any ? node_of(u->zone, r->owner) != 0 : has_set(u->zone, r->owner, r->type);
     if (r->klass == TARN_DNS_CLASS_ANY)
         return there ? TARN_DNS_NOERROR : any ? TARN_DNS_NXDOMAIN : TARN_DNS_NXRRSET;
     if (r->klass == TARN_DNS_CLASS_NONE)
@@ -118,9 +117,9 @@ static unsigned prerequisite(struct update *u, const struct item *i) {
 static unsigned prescan(struct update *u, const struct item *i) {
     const struct tarn_dns_record *r = &i->record;
     bool any = r->type == TARN_DNS_ANY;
-    if (!tarn_dns_name_within(r->owner, tarn_dns_zone_origin(u->old)))
+    if (!tarn_dns_name_within(r->owner, tarn_dns_zone_origin(u->zone)))
         return TARN_DNS_NOTZONE;
-    if (r->klass == u->old->klass)
+    if (r->klass == u->zone->klass)
         return is_meta(r->type) || !tarn_dns_rdata_valid(r->rdata, r->type) ? TARN_DNS_FORMERR
                                                                             : TARN_DNS_NOERROR;
     if (r->klass == TARN_DNS_CLASS_ANY)
@@ -131,13 +130,12 @@ static unsigned prescan(struct update *u, const struct item *i) {
 }
 
 static bool is_apex(const struct update *u, struct tarn_span name) {
-    return tarn_dns_name_equal(name, tarn_dns_zone_origin(u->old));
+    return tarn_dns_name_equal(name, tarn_dns_zone_origin(u->zone));
 }
 
 static uint32_t serial_of(struct tarn_span soa) {
-    struct tarn_span tail = tarn_span_after(soa, soa.len - 20);
     uint32_t serial = 0;
-    return tarn_span_u32be(&tail, &serial) ? serial : 0;
+    return dns_soa_serial(soa, &serial) ? serial : 0;
 }
 
 static bool remove_record(struct update *u, const struct tarn_dns_record *r) {
@@ -155,16 +153,15 @@ static bool remove_record(struct update *u, const struct tarn_dns_record *r) {
     return err != TARN_LIMIT;
 }
 
-/* Copies what it removes: a removal moves the rest. */
 static bool remove_set(struct update *u, struct tarn_span owner, uint16_t type) {
-    struct tarn_dns_record r;
-    while (tarn_dns_zone_get(u->zone, owner, type, 0, &r) && r.rdata.len <= RDATA_MAX) {
-        size_t n = tarn_bytes_copy(TARN_BYTES_ARRAY(u->other.data), r.rdata);
-        r.rdata = tarn_span_first(TARN_SPAN_ARRAY(u->other.data), n);
-        if (tarn_dns_zone_remove(u->zone, &r))
-            return false;
-        u->changed = true;
-    }
+    dns_ref node = node_of(u->zone, owner);
+    dns_ref set = node ? dns_zone_find_set(u->zone, node, type) : 0;
+    if (!set)
+        return true;
+    if (!dns_change_note(u->zone, node, type))
+        return false;
+    dns_set_unlink(u->zone, node, set);
+    u->changed = true;
     return true;
 }
 
@@ -231,13 +228,13 @@ static unsigned change(struct update *u, const struct item *i) {
 }
 
 /* Section 3.6: a serial that is newer, where the update brings none. */
-static bool next_serial(struct update *u) {
+static bool next_serial(struct update *u, uint32_t was) {
     struct tarn_dns_record soa;
     uint8_t data[2 * TARN_DNS_NAME_MAX + 20];
     struct tarn_writer w = TARN_WRITER_ARRAY(data);
-    uint32_t was, now;
+    uint32_t now;
     const char *why;
-    if (!tarn_dns_zone_serial(u->old, &was) || !tarn_dns_zone_serial(u->zone, &now)
+    if (!tarn_dns_zone_serial(u->zone, &now)
         || !tarn_dns_zone_get(u->zone, tarn_dns_zone_origin(u->zone), TARN_DNS_SOA, 0, &soa))
         return false;
     if (now != was)
@@ -248,52 +245,34 @@ static bool next_serial(struct update *u) {
     return tarn_dns_zone_add(u->zone, &soa, &why) == TARN_OK;
 }
 
-static bool copy_zone(const struct tarn_dns_update_config *c, struct update *u) {
-    struct tarn_dns_zone_config config = {.alloc = c->alloc,
-                                          .random = c->random,
-                                          .origin = tarn_dns_zone_origin(u->old),
-                                          .klass = u->old->klass,
-                                          .memory_max = c->memory_max};
-    struct tarn_dns_zone_walk walk = {0};
-    struct tarn_dns_record r;
-    const char *why;
-    if (tarn_dns_zone_new(&config, &u->zone))
-        return false;
-    while (tarn_dns_zone_next(u->old, &walk, &r))
-        if (tarn_dns_zone_add(u->zone, &r, &why))
-            return false;
-    return true;
-}
-
-static unsigned run(const struct tarn_dns_update_config *c, struct update *u) {
+static unsigned run(struct update *u, struct tarn_span *delta) {
+    uint32_t was;
     const char *why;
     unsigned rcode = each(u, TARN_DNS_ANSWER, prerequisite);
     if (!rcode)
         rcode = each(u, TARN_DNS_AUTHORITY, prescan);
-    if (!rcode && (u->old->nsec.count || u->old->nsec3.count))
+    if (!rcode && (u->zone->nsec.count || u->zone->nsec3.count))
         rcode = TARN_DNS_REFUSED;
-    if (!rcode && !copy_zone(c, u))
-        rcode = TARN_DNS_SERVFAIL;
-    if (!rcode)
-        rcode = each(u, TARN_DNS_AUTHORITY, change);
-    if (!rcode && u->changed && (!next_serial(u) || tarn_dns_zone_seal(u->zone, &why)))
-        rcode = TARN_DNS_SERVFAIL;
-    return rcode;
+    if (rcode || !tarn_dns_zone_serial(u->zone, &was))
+        return rcode ? rcode : TARN_DNS_SERVFAIL;
+    tarn_dns_zone_begin(u->zone);
+    rcode = each(u, TARN_DNS_AUTHORITY, change);
+    if (rcode || !u->changed || !next_serial(u, was)) {
+        tarn_dns_zone_rollback(u->zone);
+        return rcode || !u->changed ? rcode : TARN_DNS_SERVFAIL;
+    }
+    return tarn_dns_zone_commit(u->zone, delta, &why) ? TARN_DNS_SERVFAIL : TARN_DNS_NOERROR;
 }
 
-unsigned tarn_dns_update(const struct tarn_dns_update_config *c, const struct tarn_dns_zone *zone,
-                         struct tarn_span message, struct tarn_dns_zone **out) {
-    struct update *u = TARN_NEW(c->alloc, struct update);
-    *out = NULL;
+unsigned tarn_dns_update(struct tarn_alloc *alloc, struct tarn_dns_zone *zone,
+                         struct tarn_span message, struct tarn_span *delta) {
+    struct update *u = TARN_NEW(alloc, struct update);
+    *delta = TARN_SPAN_EMPTY;
     if (!u)
         return TARN_DNS_SERVFAIL;
-    u->old = zone;
+    u->zone = zone;
     u->message = message;
-    unsigned rcode = run(c, u);
-    if (!rcode && u->changed)
-        *out = u->zone;
-    else if (u->zone)
-        tarn_dns_zone_free(u->zone);
-    tarn_alloc_put(c->alloc, u, sizeof *u);
+    unsigned rcode = run(u, delta);
+    tarn_alloc_put(alloc, u, sizeof *u);
     return rcode;
 }

@@ -148,11 +148,11 @@ static void node_remove(struct tarn_dns_zone *z, dns_ref ref) {
 }
 
 /* Names with nothing at and below them are none (RFC 8020). */
-static void prune(struct tarn_dns_zone *z, dns_ref ref) {
+void dns_node_prune(struct tarn_dns_zone *z, dns_ref ref) {
     while (ref != z->apex) {
         const struct dns_node *n = dns_node(z, ref);
         dns_ref parent = n->parent;
-        if (n->sets || n->children)
+        if (n->sets || n->children || (n->flags & DNS_NOTED))
             return;
         node_remove(z, ref);
         ref = parent;
@@ -167,7 +167,7 @@ static dns_ref node_make(struct tarn_dns_zone *z, const struct dns_path *p) {
         if (!child)
             child = node_add(z, ref, label);
         if (!child) {
-            prune(z, ref);
+            dns_node_prune(z, ref);
             return 0;
         }
         ref = child;
@@ -205,13 +205,27 @@ static dns_ref *set_link(struct tarn_dns_zone *z, dns_ref node, dns_ref set) {
     return link;
 }
 
-static void set_unlink(struct tarn_dns_zone *z, dns_ref node, dns_ref ref) {
+void dns_set_free(struct tarn_dns_zone *z, dns_ref ref) {
+    dns_heap_put(&z->heap, ref, set_bytes(dns_set(z, ref)->data_len));
+}
+
+void dns_set_unlink(struct tarn_dns_zone *z, dns_ref node, dns_ref ref) {
     const struct dns_set *s = dns_set(z, ref);
     *set_link(z, node, ref) = s->next;
     note_flags(z, node, s->type, false);
     z->sets--;
     z->records -= s->count;
-    dns_heap_put(&z->heap, ref, set_bytes(s->data_len));
+    if (!z->change.open || s->fresh)
+        dns_set_free(z, ref);
+}
+
+void dns_set_link(struct tarn_dns_zone *z, dns_ref node, dns_ref ref) {
+    struct dns_set *s = dns_set(z, ref);
+    s->next = dns_node(z, node)->sets;
+    dns_node(z, node)->sets = ref;
+    note_flags(z, node, s->type, true);
+    z->sets++;
+    z->records += s->count;
 }
 
 /* A set with other data, in the place of `was` (0: a new one). */
@@ -227,17 +241,14 @@ static bool set_replace(struct tarn_dns_zone *z, dns_ref node, dns_ref was,
     s->ttl = head->ttl;
     s->type = head->type;
     s->count = head->count;
-    s->data_len = (uint32_t)len;
+    s->data_len = (uint16_t)len;
+    s->fresh = z->change.open;
     struct tarn_writer w = tarn_writer_over(tarn_bytes_of(s->data, len));
     for (size_t i = 0; i < n; i++)
         tarn_writer_span_put(&w, TARN_AT_N(pieces, n, i));
     if (was)
-        set_unlink(z, node, was);
-    s->next = dns_node(z, node)->sets;
-    dns_node(z, node)->sets = ref;
-    note_flags(z, node, s->type, true);
-    z->sets++;
-    z->records += s->count;
+        dns_set_unlink(z, node, was);
+    dns_set_link(z, node, ref);
     return true;
 }
 
@@ -251,7 +262,7 @@ static bool set_contains(const struct dns_set *s, struct tarn_span rdata, size_t
     return false;
 }
 
-static enum tarn_err refuse(const char **why, const char *reason, enum tarn_err err) {
+enum tarn_err dns_refuse(const char **why, const char *reason, enum tarn_err err) {
     *why = reason;
     return err;
 }
@@ -279,19 +290,29 @@ static enum tarn_err set_add(struct tarn_dns_zone *z, dns_ref node, const struct
     dns_ref was = dns_zone_find_set(z, node, r->type);
     size_t at;
     bool alone = r->type == TARN_DNS_SOA || r->type == TARN_DNS_CNAME || r->type == TARN_DNS_DNAME;
-    if (was && set_contains(dns_set(z, was), r->rdata, &at)) {
+    bool there = was && set_contains(dns_set(z, was), r->rdata, &at);
+    if (there && (!z->change.open || dns_set(z, was)->ttl == r->ttl)) {
         dns_set(z, was)->ttl = r->ttl;
         return TARN_OK;
     }
+    if (!dns_change_note(z, node, r->type))
+        return dns_refuse(why, "no memory for it", TARN_LIMIT);
+    if (there) {
+        head.count = dns_set(z, was)->count;
+        pieces[0] = dns_set_data(dns_set(z, was));
+        return set_replace(z, node, was, &head, pieces, 1)
+                   ? TARN_OK
+                   : dns_refuse(why, "no memory for it", TARN_LIMIT);
+    }
     if (was && alone && r->type != TARN_DNS_SOA)
-        return refuse(why, "a second record of a type that has one", TARN_INVALID);
+        return dns_refuse(why, "a second record of a type that has one", TARN_INVALID);
     if (was && !alone) {
         pieces[0] = dns_set_data(dns_set(z, was));
         head.count = (uint16_t)(dns_set(z, was)->count + 1);
     }
     if (set_replace(z, node, was, &head, pieces, TARN_COUNT_OF(pieces)))
         return TARN_OK;
-    return refuse(why, "no memory for it", TARN_LIMIT);
+    return dns_refuse(why, "no memory for it", TARN_LIMIT);
 }
 
 static bool is_data_type(uint16_t type) {
@@ -302,21 +323,21 @@ enum tarn_err tarn_dns_zone_add(struct tarn_dns_zone *z, const struct tarn_dns_r
                                 const char **why) {
     struct dns_path p;
     if (r->klass != z->klass)
-        return refuse(why, "not of the zone's class", TARN_INVALID);
+        return dns_refuse(why, "not of the zone's class", TARN_INVALID);
     if (!is_data_type(r->type))
-        return refuse(why, "a type that no zone has", TARN_INVALID);
+        return dns_refuse(why, "a type that no zone has", TARN_INVALID);
     if (!dns_path_init(&p, r->owner, tarn_dns_name_span(&z->origin)))
-        return refuse(why, "not in the zone", TARN_INVALID);
+        return dns_refuse(why, "not in the zone", TARN_INVALID);
     if (r->type == TARN_DNS_SOA && p.count)
-        return refuse(why, "an SOA below the apex", TARN_INVALID);
+        return dns_refuse(why, "an SOA below the apex", TARN_INVALID);
     dns_ref node = node_make(z, &p);
     if (!node)
-        return refuse(why, "no memory for it", TARN_LIMIT);
+        return dns_refuse(why, "no memory for it", TARN_LIMIT);
     enum tarn_err err = goes_together(z, node, r->type)
                             ? set_add(z, node, r, why)
-                            : refuse(why, "a CNAME and something else", TARN_INVALID);
+                            : dns_refuse(why, "a CNAME and something else", TARN_INVALID);
     if (err)
-        prune(z, node);
+        dns_node_prune(z, node);
     z->version++;
     z->sealed = false;
     return err;
@@ -332,12 +353,14 @@ enum tarn_err tarn_dns_zone_remove(struct tarn_dns_zone *z, const struct tarn_dn
     struct tarn_span data = dns_set_data(dns_set(z, ref));
     struct tarn_span pieces[] = {tarn_span_first(data, at),
                                  tarn_span_after(data, at + 2 + r->rdata.len)};
+    if (!dns_change_note(z, node, r->type))
+        return TARN_LIMIT;
     head.count--;
     if (head.count == 0)
-        set_unlink(z, node, ref);
+        dns_set_unlink(z, node, ref);
     else if (!set_replace(z, node, ref, &head, pieces, TARN_COUNT_OF(pieces)))
         return TARN_LIMIT;
-    prune(z, node);
+    dns_node_prune(z, node);
     z->version++;
     z->sealed = false;
     return TARN_OK;
@@ -352,6 +375,7 @@ enum tarn_err tarn_dns_zone_new(const struct tarn_dns_zone_config *c, struct tar
         return TARN_LIMIT;
     z->alloc = c->alloc;
     z->klass = c->klass ? c->klass : TARN_DNS_IN;
+    z->journal.bytes_max = c->journal_bytes_max;
     tarn_hash_key_init(&z->key, c->random);
     tarn_dns_name_copy(&z->origin, c->origin);
     z->bucket_count = BUCKETS_FIRST;
@@ -367,6 +391,9 @@ enum tarn_err tarn_dns_zone_new(const struct tarn_dns_zone_config *c, struct tar
 }
 
 void tarn_dns_zone_free(struct tarn_dns_zone *z) {
+    if (z->change.open)
+        tarn_dns_zone_rollback(z);
+    dns_journal_fini(z);
     dns_order_free(z, &z->nsec);
     dns_order_free(z, &z->nsec3);
     dns_heap_fini(&z->heap);
@@ -378,16 +405,16 @@ enum tarn_err tarn_dns_zone_seal(struct tarn_dns_zone *z, const char **why) {
     if (z->sealed)
         return TARN_OK;
     if (!dns_zone_find_set(z, z->apex, TARN_DNS_SOA))
-        return refuse(why, "the apex has no SOA", TARN_INVALID);
+        return dns_refuse(why, "the apex has no SOA", TARN_INVALID);
     if (!dns_zone_find_set(z, z->apex, TARN_DNS_NS))
-        return refuse(why, "the apex has no NS", TARN_INVALID);
+        return dns_refuse(why, "the apex has no NS", TARN_INVALID);
     dns_order_free(z, &z->nsec);
     dns_order_free(z, &z->nsec3);
     bool nsec = dns_zone_find_set(z, z->apex, TARN_DNS_NSEC) != 0;
     bool nsec3 = dns_zone_find_set(z, z->apex, TARN_DNS_NSEC3PARAM) != 0;
     if ((nsec && !dns_order_build(z, &z->nsec, TARN_DNS_NSEC))
         || (nsec3 && !dns_order_build(z, &z->nsec3, TARN_DNS_NSEC3)))
-        return refuse(why, "no memory to put it in order", TARN_LIMIT);
+        return dns_refuse(why, "no memory to put it in order", TARN_LIMIT);
     z->sealed = true;
     return TARN_OK;
 }
@@ -410,12 +437,16 @@ bool tarn_dns_zone_get(const struct tarn_dns_zone *z, struct tarn_span name, uin
     return false;
 }
 
+bool dns_soa_serial(struct tarn_span soa, uint32_t *serial) {
+    struct tarn_span name;
+    return tarn_dns_name_take(&soa, &name) && tarn_dns_name_take(&soa, &name)
+           && tarn_span_u32be(&soa, serial);
+}
+
 bool tarn_dns_zone_serial(const struct tarn_dns_zone *z, uint32_t *serial) {
     struct tarn_dns_record soa;
-    struct tarn_span skipped;
     return tarn_dns_zone_get(z, tarn_dns_zone_origin(z), TARN_DNS_SOA, 0, &soa)
-           && tarn_dns_name_take(&soa.rdata, &skipped) && tarn_dns_name_take(&soa.rdata, &skipped)
-           && tarn_span_u32be(&soa.rdata, serial);
+           && dns_soa_serial(soa.rdata, serial);
 }
 
 /* The next name that has a set: the apex, then by buckets. */
@@ -461,6 +492,6 @@ void tarn_dns_zone_stats(const struct tarn_dns_zone *z, struct tarn_dns_zone_sta
         .sets = z->sets,
         .records = z->records,
         .bytes = z->heap.bytes + sizeof *z + (z->bucket_count + orders) * sizeof(dns_ref)
-                 + z->heap.segments_max * sizeof(struct tarn_bytes),
+                 + z->heap.segments_max * sizeof(struct tarn_bytes) + z->journal.bytes,
     };
 }

@@ -34,6 +34,7 @@ enum dns_node_flag {
     DNS_CUT = 1,   /* has NS, and is not the apex */
     DNS_DNAME = 2, /* has DNAME */
     DNS_WILD = 4,  /* has a child * */
+    DNS_NOTED = 8, /* the change under way names it, so it stays */
 };
 struct dns_node {
     dns_ref next, parent; /* next: in its bucket */
@@ -45,8 +46,8 @@ struct dns_node {
 struct dns_set {
     dns_ref next;
     uint32_t ttl;
-    uint16_t type, count;
-    uint32_t data_len;
+    uint16_t type, count, data_len;
+    bool fresh;     /* made by the change that is under way */
     uint8_t data[]; /* each record's behind its length of 16 bits */
 };
 
@@ -55,6 +56,30 @@ struct dns_order {
     dns_ref *nodes;
     uint32_t count;
 };
+/* Changes that become one: what each set was before, which stays until the end. */
+struct dns_noted {
+    dns_ref node, was; /* was: 0: there was none */
+    uint16_t type;
+    bool again; /* the node is an earlier one's too */
+};
+struct dns_change {
+    struct dns_noted *noted;
+    uint32_t count, room;
+    bool open;
+};
+/* What the newest changes did, the oldest first. `bytes` is a delta as tarn_dns_zone_commit has
+ * it. */
+struct dns_delta {
+    struct dns_delta *next;
+    uint32_t from, to; /* serials */
+    size_t len;
+    uint8_t bytes[];
+};
+struct dns_journal {
+    struct dns_delta *oldest, *newest;
+    size_t bytes, bytes_max;
+};
+
 struct tarn_dns_zone {
     struct tarn_alloc *alloc;
     struct dns_heap heap;
@@ -68,6 +93,8 @@ struct tarn_dns_zone {
     struct dns_order nsec, nsec3;
     uint64_t version; /* counts changes */
     bool sealed;
+    struct dns_change change;
+    struct dns_journal journal;
 };
 
 static inline struct dns_node *dns_node(const struct tarn_dns_zone *z, dns_ref ref) {
@@ -111,6 +138,24 @@ bool dns_path_init(struct dns_path *p, struct tarn_span name, struct tarn_span o
 struct tarn_span dns_path_label(const struct dns_path *p, unsigned depth);
 /* The name with `depth` of its labels below the apex. */
 struct tarn_span dns_path_name(const struct dns_path *p, unsigned depth);
+
+/* A set leaves its node; unless a change is under way that may bring it back, it is freed. */
+void dns_set_unlink(struct tarn_dns_zone *z, dns_ref node, dns_ref set);
+void dns_set_link(struct tarn_dns_zone *z, dns_ref node, dns_ref set);
+void dns_set_free(struct tarn_dns_zone *z, dns_ref set);
+/* The name goes if there is nothing at and below it, and then those above it. */
+void dns_node_prune(struct tarn_dns_zone *z, dns_ref node);
+/* The serial in an SOA's data; false: it is too short. */
+bool dns_soa_serial(struct tarn_span soa, uint32_t *serial);
+enum tarn_err dns_refuse(const char **why, const char *reason, enum tarn_err err);
+
+/* change.c: a set is about to change. False: no memory to remember it. */
+bool dns_change_note(struct tarn_dns_zone *z, dns_ref node, uint16_t type);
+void dns_journal_fini(struct tarn_dns_zone *z);
+/* The delta that starts from a serial, or NULL. */
+const struct dns_delta *dns_journal_from(const struct tarn_dns_zone *z, uint32_t serial);
+/* Takes a record off the front of a delta. */
+bool dns_delta_next(struct tarn_span *delta, struct tarn_dns_record *out);
 
 /* order.c: of sealing. */
 bool dns_order_build(struct tarn_dns_zone *z, struct dns_order *o, uint16_t type);

@@ -4,8 +4,8 @@
  * Answers from zones (tarn/dns_zone.h) as RFC 1034 section 4.3.2, RFC 4592 (wildcards), RFC 6672
  * (DNAME), RFC 8020 and RFC 2308 (negative answers), RFC 4035 and RFC 5155 (signed zones, with NSEC
  * or NSEC3), RFC 6891 (EDNS), RFC 7873 and RFC 9018 (cookies), RFC 8482 (ANY is answered by one
- * record set) and RFC 9471 (glue) say. Zones go out as RFC 5936 (AXFR) and RFC 1995 (IXFR, as a
- * whole zone or, where it is new enough, one SOA) say.
+ * record set) and RFC 9471 (glue) say. Zones go out as RFC 5936 (AXFR) and RFC 1995 (IXFR: what
+ * changed, where the zone's journal goes back so far, otherwise all) say.
  *
  * Never blocks, allocates while it answers, or reads a clock. The work for a query is bounded by
  * its length, by TARN_DNS_CHAIN_MAX steps along CNAME and DNAME, and by the answer's length.
@@ -20,6 +20,7 @@
 #include <tarn/time.h>
 
 #define TARN_DNS_CHAIN_MAX 12
+#define TARN_DNS_HOLD 0x8000u   /* beside a response's code */
 #define TARN_DNS_UDP_BYTES 1232 /* what is said in EDNS where nothing else is configured */
 
 /* Response rate limiting: how many like answers a second one network (IPv4 /24, IPv6 /56) gets over
@@ -50,9 +51,10 @@ struct tarn_dns_server_config {
     bool (*on_notify)(void *user, struct tarn_span zone, const struct tarn_endpoint *client,
                       const struct tarn_dns_tsig_key *key);
     /* An UPDATE for a zone that is here (RFC 2136): the whole message, and the key that it was
-     * signed with, or NULL. Answers with the response's code; tarn_dns_update makes a new zone,
-     * which may be set in here. NULL: there are no updates. */
-    unsigned (*on_update)(void *user, const struct tarn_dns_zone *zone,
+     * signed with, or NULL. Answers with the response's code, as tarn_dns_update does; with
+     * TARN_DNS_HOLD where the response is to wait until the change is safe (see
+     * tarn_dns_service_release). NULL: there are no updates. */
+    unsigned (*on_update)(void *user, struct tarn_dns_zone *zone,
                           const struct tarn_endpoint *client, const struct tarn_dns_tsig_key *key,
                           struct tarn_span message);
     void *user;
@@ -85,6 +87,8 @@ struct tarn_dns_request {
 struct tarn_dns_transfer {
     const struct tarn_dns_zone *zone; /* NULL: none, or done */
     struct tarn_dns_zone_walk walk;
+    const struct dns_delta *delta; /* NULL: all of the zone goes out */
+    struct tarn_span left;         /* of the delta */
     uint64_t version;
     uint16_t id;
     bool failed; /* the zone changed: the connection is to be closed */
@@ -98,13 +102,15 @@ struct tarn_span tarn_dns_server_answer(struct tarn_dns_server *s,
                                         const struct tarn_dns_request *request,
                                         struct tarn_span query, struct tarn_bytes out,
                                         struct tarn_dns_transfer *transfer);
+/* The last answer is to be held back. */
+bool tarn_dns_server_holds(const struct tarn_dns_server *s);
 /* The next message of a transfer; empty: it is over. */
 struct tarn_span tarn_dns_transfer_next(struct tarn_dns_transfer *t, uint32_t wall_seconds,
                                         struct tarn_bytes out);
 
 struct tarn_dns_server_stats {
     uint64_t queries, answers; /* well-formed enough to be looked at; sent */
-    uint64_t truncated, refused, malformed, limited, nxdomain, transfers;
+    uint64_t truncated, refused, malformed, limited, nxdomain, transfers, incremental;
 };
 void tarn_dns_server_stats(const struct tarn_dns_server *s, struct tarn_dns_server_stats *out);
 

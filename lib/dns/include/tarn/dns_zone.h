@@ -22,6 +22,9 @@ struct tarn_dns_zone_config {
     struct tarn_span origin;    /* copied */
     uint16_t klass;             /* 0: IN */
     uint64_t memory_max;        /* bytes; 0: 1 GiB */
+    /* Of what changed, which is kept for who has an older version (RFC 1995): the newest changes
+     * that fit. 0: none. */
+    size_t journal_bytes_max;
 };
 struct tarn_dns_zone;
 /* TARN_LIMIT: no memory. */
@@ -44,6 +47,25 @@ TARN_MUST_USE enum tarn_err tarn_dns_zone_remove(struct tarn_dns_zone *zone,
 /* After changes, before serving: checks the apex (one SOA, at least one NS) and puts what proves
  * that names do not exist (NSEC, NSEC3) in order. TARN_INVALID: *why; TARN_LIMIT: no memory. */
 TARN_MUST_USE enum tarn_err tarn_dns_zone_seal(struct tarn_dns_zone *zone, const char **why);
+
+/* -- changes as one -----------------------------------------------------------------------------
+ * Of a sealed zone, while it is served: what is added and removed between begin and commit is there
+ * whole or, after a rollback, not at all. The cost is that of the sets that change; nothing may be
+ * answered in between. */
+
+void tarn_dns_zone_begin(struct tarn_dns_zone *zone);
+/* The zone is sealed, with a newer SOA. *delta: what changed, as records one after the other
+ * (owner, type, class, TTL, length, data, as in a message without compression): the SOA that was,
+ * what is gone, the SOA that is, what is new. It dies with the next commit. TARN_INVALID: the SOA
+ * is not newer, or is gone, or no NS is left; TARN_LIMIT: no memory. Then all is as it was before
+ * begin. */
+TARN_MUST_USE enum tarn_err tarn_dns_zone_commit(struct tarn_dns_zone *zone,
+                                                 struct tarn_span *delta, const char **why);
+void tarn_dns_zone_rollback(struct tarn_dns_zone *zone);
+/* Makes the change that a delta tells of. TARN_EOF: the zone has it already, its serial is that
+ * new. TARN_INVALID: it is no delta, or of another version. */
+TARN_MUST_USE enum tarn_err tarn_dns_zone_apply(struct tarn_dns_zone *zone, struct tarn_span delta,
+                                                const char **why);
 
 struct tarn_span tarn_dns_zone_origin(const struct tarn_dns_zone *zone);
 /* The serial of the SOA; false: there is none. */
