@@ -2,7 +2,9 @@
 /* Fetches from an HTTPS server, as an ordinary C program does: its own sockets, its own memory, the
  * system's trust store. Nothing of Tarn's platforms is in it.
  *
- * usage: tlsclient https://HOST[:PORT][/PATH] [CA-FILE]      (SSLKEYLOGFILE is heeded)
+ * usage: tlsclient https://HOST[:PORT][/PATH] [CA-FILE [TIMES]]      (SSLKEYLOGFILE is heeded)
+ *
+ * With TIMES it fetches that often, on a connection each, and comes back with the server's tickets.
  */
 #include <netdb.h>
 #include <stdio.h>
@@ -12,7 +14,7 @@
 #include <sys/socket.h>
 #include <tarn/fortuna.h>
 #include <tarn/pem.h>
-#include <tarn/tls.h>
+#include <tarn/tls_session.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +23,8 @@
 static struct tarn_x509 anchors[ANCHORS_MAX];
 static struct tarn_tls tls;
 static uint8_t memory[TARN_TLS_MEMORY_BYTES];
+static struct tarn_tls_session slots[4];
+static struct tarn_tls_session_cache sessions;
 
 static void die(const char *what, const char *why) {
     fprintf(stderr, "tlsclient: %s: %s\n", what, why);
@@ -109,12 +113,38 @@ static void converse(int fd, struct tarn_span request) {
     }
 }
 
+/* One request on one connection; false where the answer is not known to be whole. */
+static bool fetch(const struct tarn_tls_config *config, const char *host, const char *port,
+                  const char *path) {
+    char request[2048];
+    bool theirs;
+    if (tarn_tls_init(&tls, config, TARN_BYTES_ARRAY(memory), tarn_span_str(host), time(NULL)))
+        die(host, "not a name");
+    int fd = connect_to(host, port);
+    int n = snprintf(request, sizeof request,
+                     "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, host);
+    converse(fd, tarn_span_of(request, (size_t)n));
+    close(fd);
+
+    bool whole = (tarn_tls_state(&tls) & TARN_TLS_PEER_CLOSED) != 0;
+    enum tarn_tls_alert alert = tarn_tls_alert_of(&tls, &theirs);
+    if (alert != TARN_TLS_FINE && alert != TARN_TLS_CLOSE_NOTIFY)
+        fprintf(stderr, "tlsclient: %s%s (%s)\n", theirs ? "the server says " : "",
+                tarn_tls_alert_name(alert), tarn_x509_reason_name(tls.peer_reason));
+    else if (!whole)
+        fputs("tlsclient: the connection ended before the server said that it was all\n", stderr);
+    if (tarn_tls_resumed(&tls))
+        fputs("tlsclient: resumed\n", stderr);
+    tarn_tls_wipe(&tls);
+    return whole && alert == TARN_TLS_CLOSE_NOTIFY;
+}
+
 int main(int argc, char **argv) {
-    char host[256], port[6] = "443", path[1024] = "/", request[2048];
+    char host[256], port[6] = "443", path[1024] = "/";
     if (argc < 2
         || (sscanf(argv[1], "https://%255[^:/]:%5[0-9]%1023s", host, port, path) < 2
             && sscanf(argv[1], "https://%255[^:/]%1023s", host, path) < 1)) {
-        fputs("usage: tlsclient https://HOST[:PORT][/PATH] [CA-FILE]\n", stderr);
+        fputs("usage: tlsclient https://HOST[:PORT][/PATH] [CA-FILE [TIMES]]\n", stderr);
         return 2;
     }
     struct tarn_fortuna random;
@@ -123,32 +153,23 @@ int main(int argc, char **argv) {
         die("getrandom", "no randomness");
     tarn_fortuna_init(&random);
     tarn_fortuna_seed(&random, TARN_SPAN_ARRAY(seed));
+    tarn_tls_session_cache_init(&sessions, slots, TARN_COUNT_OF(slots));
 
     const char *store = argc > 2 ? argv[2] : "/etc/ssl/certs/ca-certificates.crt";
     struct tarn_x509_policy trust = {.anchors = anchors, .anchor_count = load_trust(store)};
     struct tarn_span alpn = TARN_SPAN_LIT("http/1.1");
-    struct tarn_tls_config config = {
-        .trust = &trust, .random = &random.random, .alpn = &alpn, .alpn_count = 1};
+    struct tarn_tls_config config = {.trust = &trust,
+                                     .random = &random.random,
+                                     .alpn = &alpn,
+                                     .alpn_count = 1,
+                                     .sessions = &sessions.sessions};
     const char *log = getenv("SSLKEYLOGFILE");
     if (log && (config.keylog_user = fopen(log, "a")))
         config.keylog = keylog;
-    if (tarn_tls_init(&tls, &config, TARN_BYTES_ARRAY(memory), tarn_span_str(host), time(NULL)))
-        die(host, "not a name");
-
-    int fd = connect_to(host, port);
-    int n = snprintf(request, sizeof request,
-                     "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, host);
-    converse(fd, tarn_span_of(request, (size_t)n));
-    close(fd);
+    bool whole = true;
+    for (int i = 0; whole && i < (argc > 3 ? atoi(argv[3]) : 1); i++)
+        whole = fetch(&config, host, port, path);
     if (config.keylog_user)
         fclose(config.keylog_user);
-
-    bool theirs, whole = (tarn_tls_state(&tls) & TARN_TLS_PEER_CLOSED) != 0;
-    enum tarn_tls_alert alert = tarn_tls_alert_of(&tls, &theirs);
-    if (alert != TARN_TLS_FINE && alert != TARN_TLS_CLOSE_NOTIFY)
-        fprintf(stderr, "tlsclient: %s%s (%s)\n", theirs ? "the server says " : "",
-                tarn_tls_alert_name(alert), tarn_x509_reason_name(tls.peer_reason));
-    else if (!whole)
-        fputs("tlsclient: the connection ended before the server said that it was all\n", stderr);
-    return whole && alert == TARN_TLS_CLOSE_NOTIFY ? 0 : 1;
+    return whole ? 0 : 1;
 }

@@ -3,10 +3,13 @@
 #include "secure.h"
 
 #include <tarn/tls_flow.h>
+#include <tarn/tls_session.h>
 #include <tarn/x509_issue.h>
 
 #define CONNECTIONS 48
 #define DAY 86400
+#define TICKETS_REMEMBERED 4096
+#define TICKETS_LIVE_S 7200
 
 struct secure {
     uint8_t secret[32], point[65], der[1024];
@@ -14,6 +17,8 @@ struct secure {
     struct tarn_span chain[1], alpn[1];
     struct tarn_tls_identity identity;
     struct tarn_tls_config config;
+    struct tarn_tls_tickets tickets;
+    uint64_t tickets_used[TICKETS_REMEMBERED / 64];
 };
 
 static bool make_identity(struct secure *s, struct tarn_span name, struct tarn_random *random,
@@ -56,12 +61,15 @@ struct tarn_listener *website_secure(struct tarn_env *env, struct tarn_listener 
         return NULL;
     s->alpn[0] = TARN_SPAN_LIT("http/1.1");
     s->identity = (struct tarn_tls_identity){s->chain, 1, &s->key};
+    tarn_tls_tickets_init(&s->tickets, s->tickets_used, TARN_COUNT_OF(s->tickets_used),
+                          TICKETS_LIVE_S);
     s->config = (struct tarn_tls_config){
         .server = true,
         .identities = &s->identity,
         .identity_count = 1,
         .alpn = s->alpn,
         .alpn_count = 1,
+        .tickets = &s->tickets,
         .random = tarn_env_random(env),
     };
     struct tarn_tls_flows_config config = {

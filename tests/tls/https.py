@@ -79,6 +79,11 @@ def visit_with_tlsclient(port, client):
     out = subprocess.run([client, url, 'site.pem'], capture_output=True,
                          env={**os.environ, 'SSLKEYLOGFILE': 'keys.log'})
     check('tlsclient', out.returncode == 0 and out.stdout.endswith(page), out.stderr)
+    out_again = subprocess.run([client, url, 'site.pem', '3'], capture_output=True)
+    check('tlsclient comes back with tickets', out_again.returncode == 0 and out_again.stdout.endswith(page)
+          and out_again.stderr.count(b'resumed') == 2, out_again.stderr)
+    status, said = curl(port, '-v', '--stderr', '-', '-H', 'Connection: close', url, url, url)
+    check('curl comes back with tickets', status == 0 and said.count(b're-using session ID') == 2, said)
     with open('keys.log') as f:
         labels = [line.split()[0] for line in f]
     check('SSLKEYLOGFILE', labels == ['CLIENT_HANDSHAKE_TRAFFIC_SECRET', 'SERVER_HANDSHAKE_TRAFFIC_SECRET',

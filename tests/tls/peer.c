@@ -8,6 +8,8 @@
  *                 [--groups-off BITS] [--suites-off BITS] [--keylog F] [--update] [--times N]
  * [--grease]
  *                 [--elsewhere] (the key signs on request, outside the engine)
+ *                 [--tickets] [--early BYTES] (a server's tickets, a client's sessions; with early
+ * data)
  */
 #include <netinet/in.h>
 #include <stdio.h>
@@ -17,7 +19,7 @@
 #include <sys/socket.h>
 #include <tarn/fortuna.h>
 #include <tarn/pem.h>
-#include <tarn/tls.h>
+#include <tarn/tls_session.h>
 #include <tarn/x509_issue.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,6 +36,10 @@ static struct tarn_tls_config config = {
     .random = &rnd.random, .identities = &identity, .alpn = alpn};
 static bool update, elsewhere;
 static size_t received;
+static struct tarn_tls_tickets tickets;
+static uint64_t tickets_used[16];
+static struct tarn_tls_session sessions[8];
+static struct tarn_tls_session_cache cache;
 
 static void die(const char *what) {
     fprintf(stderr, "tls-peer: %s\n", what);
@@ -134,6 +140,10 @@ static bool use(int fd, struct tarn_bytes data, struct tarn_span *echo) {
         return true;
     }
     *echo = tarn_bytes_span(data);
+    if (tarn_tls_state(&tls) & TARN_TLS_EARLY) { /* no answer yet */
+        fprintf(stderr, "early: %.*s\n", (int)data.len, (const char *)data.ptr);
+        return true;
+    }
     while (echo->len > 0) {
         put(echo);
         if (!drain(fd))
@@ -142,8 +152,15 @@ static bool use(int fd, struct tarn_bytes data, struct tarn_span *echo) {
     return true;
 }
 
-static int run(int fd, struct tarn_span to_send) {
-    struct tarn_span echo;
+static void say_connected(void) {
+    static const char *const early[] = {"", " early offered", " early taken", " early refused"};
+    fprintf(stderr, "connected suite %d group %d alpn %.*s%s%s\n", tls.suite, tls.group,
+            (int)tls.alpn_len, (const char *)tls.alpn, tarn_tls_resumed(&tls) ? " resumed" : "",
+            early[tarn_tls_early_of(&tls)]);
+}
+
+static int run(int fd, struct tarn_span all) {
+    struct tarn_span echo, to_send = all;
     size_t expected = to_send.len;
     bool connected = false;
     received = 0;
@@ -153,14 +170,15 @@ static int run(int fd, struct tarn_span to_send) {
             sign_elsewhere();
         if (s & TARN_TLS_CONNECTED && !connected) {
             connected = true;
-            fprintf(stderr, "connected suite %d group %d alpn %.*s\n", tls.suite, tls.group,
-                    (int)tls.alpn_len, (const char *)tls.alpn);
+            say_connected();
+            if (tarn_tls_early_of(&tls) == TARN_TLS_EARLY_REFUSED)
+                to_send = all;
             if (update && tarn_tls_update_keys(&tls, true))
                 die("no update");
         }
         if (!drain(fd))
             break;
-        if (connected && !config.server) {
+        if (!config.server && (connected || s & TARN_TLS_EARLY)) {
             put(&to_send);
             if (!drain(fd))
                 break;
@@ -216,6 +234,15 @@ static int listen_on(uint16_t port) {
     return fd;
 }
 
+static void with_tickets(uint32_t early_bytes_max) {
+    tarn_tls_tickets_init(&tickets, tickets_used, TARN_COUNT_OF(tickets_used), 7200);
+    tickets.early_bytes_max = early_bytes_max;
+    tarn_tls_session_cache_init(&cache, sessions, TARN_COUNT_OF(sessions));
+    config.tickets = &tickets;
+    config.sessions = &cache.sessions;
+    config.early_data = early_bytes_max > 0;
+}
+
 int main(int argc, char **argv) {
     const char *cert = NULL, *key_file = NULL, *ca = NULL, *name = "";
     static uint8_t input[1 << 22];
@@ -236,6 +263,10 @@ int main(int argc, char **argv) {
             config.grease = true;
         else if (!strcmp(argv[i], "--elsewhere"))
             elsewhere = true;
+        else if (!strcmp(argv[i], "--tickets"))
+            with_tickets(0);
+        else if (!strcmp(argv[i], "--early"))
+            with_tickets((uint32_t)atoi(argv[++i]));
         else if (!strcmp(argv[i], "--cert"))
             cert = argv[++i];
         else if (!strcmp(argv[i], "--key"))

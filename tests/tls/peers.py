@@ -268,6 +268,90 @@ def itself():
                   len(got), said, finish(server))
 
 
+def resumed_clients():
+    """Tickets of ours, brought back by openssl and gnutls; early data once, and not a second time."""
+    server, port = tarn_server('--tickets', '--times', '3')
+    first = echo_by(openssl_client(port, '-sess_out', 'sess.pem'), b'x\n')
+    second = echo_by(openssl_client(port, '-sess_in', 'sess.pem'), b'y\n')
+    third = echo_by(openssl_client(port, '-sess_in', 'sess.pem'), b'z\n')
+    said = finish(server)
+    lines = [' resumed' in line for line in said.split('\n') if line.startswith('connected')]
+    check('openssl client resumes, and the same ticket once', (first[0], second[0], third[0])
+          == (b'x\n', b'y\n', b'z\n') and lines == [False, True, False], said, first, second, third)
+    with open('early.txt', 'w') as f:
+        f.write('before the rest')
+    server, port = tarn_server('--early', '1000', '--times', '3')
+    echo_by(openssl_client(port, '-sess_out', 'sess.pem'), b'x\n')
+    again = [echo_by(openssl_client(port, '-sess_in', 'sess.pem', '-early_data', 'early.txt'), b'y\n')
+             for _ in range(2)]
+    said = finish(server)
+    check('openssl client, early data once', said.count('early: before the rest') == 1 and 'early taken' in said
+          and all(a[0] == b'y\n' for a in again), said, again)
+    server, port = tarn_server('--early', '1000', '--times', '2', '--groups-off', '7')
+    echo_by(openssl_client(port, '-sess_out', 'sess.pem', '-groups', 'X25519:P-384'), b'x\n')
+    got, log = echo_by(openssl_client(port, '-sess_in', 'sess.pem', '-early_data', 'early.txt', '-groups',
+                                      'X25519:P-384'), b'y\n')
+    said = finish(server)
+    check('openssl client, early data and a retry', got == b'y\n' and said.count(' resumed') == 1
+          and 'early: ' not in said, said, log)
+    server, port = tarn_server('--early', '1000', '--times', '2')
+    got, log = echo_by(gnutls_client(port, '--resume', '--earlydata', 'early.txt'), b'x\n')
+    said = finish(server)
+    check('gnutls client resumes, with early data', got.endswith(b'x\n') and said.count(' resumed') == 1
+          and 'early: before the rest' in said, said, got, log)
+
+
+def resumed_servers(port):
+    """Tickets of theirs, brought back by us."""
+    server = openssl_server(port)
+    got, said, status = tarn_client(port, '--tickets', '--times', '3')
+    check('openssl server, resumed', got == 3 * b'enil emos\n' and said.count(' resumed') == 2 and not status, got,
+          said, stop(server))
+    port += 1
+    server = openssl_server(port, '-groups', 'P-384')
+    got, said, status = tarn_client(port, '--tickets', '--times', '2')
+    check('openssl server, resumed after a retry', said.count('group 3 alpn  resumed') == 1 and not status, got, said,
+          stop(server))
+    port += 1
+    # With early data its s_server has no -rev: what it answers is its standard input.
+    server = start(['openssl', 's_server', '-accept', str(port), '-cert', 'p256.pem', '-key', 'p256.key', '-quiet',
+                    '-early_data'])
+    wait_for(port)
+    client = start([PEER, 'client', str(port), '--ca', 'ca.pem', '--name', 'localhost', '--early', '1000', '--times',
+                    '2'])
+    client.stdin.write(b'some line\n')
+    client.stdin.close()
+    client.stdin = None
+    said = ''
+    for _ in range(2):
+        while line := client.stderr.readline().decode():
+            said += line
+            if 'connected' in line:
+                server.stdin.write(b'some line\n')
+                server.stdin.flush()
+                break
+    said += finish(client)
+    log = stop(server)
+    check('openssl server takes our early data', 'resumed early taken' in said and 'some line' in log, said, log)
+    port += 1
+    server = gnutls_server(port)
+    got, said, status = tarn_client(port, '--tickets', '--times', '2')
+    check('gnutls server, resumed', said.count(' resumed') == 1 and got == b'some line\n' * 2, got, said, stop(server))
+    port += 1
+    # It does not send early data back, so the second connection is left when it is there.
+    server = gnutls_server(port, '--earlydata', '--maxearlydata', '1000')
+    client = start([PEER, 'client', str(port), '--ca', 'ca.pem', '--name', 'localhost', '--early', '1000', '--times',
+                    '2'])
+    client.stdin.write(b'some line\n')
+    client.stdin.close()
+    client.stdin = None
+    said = ''
+    while 'resumed' not in said and (line := client.stderr.readline().decode()):
+        said += line
+    stop(client)
+    check('gnutls server takes our early data', 'resumed early taken' in said, said, stop(server))
+
+
 def keylogged():
     """tshark reads what was said with the secrets that the engine told."""
     server, port = tarn_server('--keylog', 'keys.log')
@@ -290,6 +374,8 @@ def main():
             make_keys()
             against_clients()
             against_servers(20000 + os.getpid() % 20000)
+            resumed_clients()
+            resumed_servers(20100 + os.getpid() % 20000)
             itself()
             keylogged()
         finally:

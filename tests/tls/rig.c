@@ -69,10 +69,10 @@ void rig_start(struct rig *r, uint64_t seed) {
     tarn_random_seeded_init(&r->server.random, 2 * seed);
     tarn_random_seeded_init(&r->client.random, 2 * seed + 1);
     need(tarn_tls_init(&r->server.tls, &r->server.config, TARN_BYTES_ARRAY(r->server.memory),
-                       TARN_SPAN_EMPTY, RIG_NOW)
+                       TARN_SPAN_EMPTY, RIG_NOW + r->later)
          == TARN_OK);
     need(tarn_tls_init(&r->client.tls, &r->client.config, TARN_BYTES_ARRAY(r->client.memory),
-                       tarn_span_str(r->name), RIG_NOW)
+                       tarn_span_str(r->name), RIG_NOW + r->later)
          == TARN_OK);
 }
 

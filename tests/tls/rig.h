@@ -24,6 +24,7 @@ struct rig {
     struct tarn_private_key key, ca_key, client_key;
     uint8_t secrets[3][32], points[3][65], ders[3][1024];
     char name[32];
+    int64_t later; /* seconds after RIG_NOW */
     uint8_t wire[RIG_WIRE_MAX];
 };
 

@@ -199,6 +199,7 @@ enum tarn_tls_alert take_certificate(struct tarn_tls *t, struct tarn_span body) 
     if (alert != FINE)
         return alert;
     t->peer_spki_len = tarn_bytes_copy(TARN_BYTES_ARRAY(t->peer_spki), certs[0].spki);
+    t->peer_not_after = certs[0].not_after;
     t->phase = WAIT_CERTIFICATE_VERIFY;
     return FINE;
 }

@@ -66,6 +66,8 @@ static void put_small_extensions(struct tarn_tls *t, struct tarn_writer *w) {
     tarn_writer_u16be(w, EXT_RECORD_SIZE_LIMIT);
     tarn_writer_u16be(w, 2);
     tarn_writer_u16be(w, RECORD_PLAIN_MAX + 1);
+    if (t->config->sessions)
+        psk_put_modes(w);
     tarn_writer_u16be(w, EXT_VERSIONS);
     tarn_writer_u16be(w, t->config->grease ? 5 : 3);
     tarn_writer_u8(w, t->config->grease ? 4 : 2);
@@ -95,16 +97,18 @@ static enum tarn_tls_alert send_hello(struct tarn_tls *t) {
     size_t ext = vector_open(&w);
     put_small_extensions(t, &w);
     enum tarn_tls_alert alert = put_shares(t, &w);
+    bool psk = psk_is_offered(t);
+    if (t->early == TARN_TLS_EARLY_OFFERED) {
+        tarn_writer_u16be(&w, EXT_EARLY_DATA);
+        tarn_writer_u16be(&w, 0);
+    }
+    t->psk_offered = false;
+    if (psk)
+        psk_put_offer(t, &w);
     vector_close(&w, ext);
+    if (psk)
+        psk_put_binder(t, &w);
     return alert == FINE ? message_end(t, &w) : alert;
-}
-
-enum tarn_tls_alert client_start(struct tarn_tls *t) {
-    tarn_random_fill(t->config->random, TARN_BYTES_ARRAY(t->client_random));
-    tarn_random_fill(t->config->random, TARN_BYTES_ARRAY(t->session_id));
-    t->session_id_len = sizeof t->session_id;
-    t->phase = WAIT_SERVER_HELLO;
-    return send_hello(t);
 }
 
 static enum tarn_tls_alert put_ccs(struct tarn_tls *t) {
@@ -116,13 +120,29 @@ static enum tarn_tls_alert put_ccs(struct tarn_tls *t) {
     return tarn_writer_ok(&w) ? record_put(t, CONTENT_CCS, 1) : TARN_TLS_INTERNAL_ERROR;
 }
 
+/* Early data goes out behind the first ClientHello, under keys of its own. */
+enum tarn_tls_alert client_start(struct tarn_tls *t) {
+    tarn_random_fill(t->config->random, TARN_BYTES_ARRAY(t->client_random));
+    tarn_random_fill(t->config->random, TARN_BYTES_ARRAY(t->session_id));
+    t->session_id_len = sizeof t->session_id;
+    t->phase = WAIT_SERVER_HELLO;
+    psk_take_session(t);
+    enum tarn_tls_alert alert = send_hello(t);
+    if (alert != FINE || t->early != TARN_TLS_EARLY_OFFERED)
+        return alert;
+    alert = put_ccs(t);
+    psk_start_early(t);
+    return alert;
+}
+
 struct answer {
     struct tarn_span random, share;
-    uint16_t suite, version, group;
-    bool has_version, has_share;
+    uint16_t suite, version, group, psk;
+    bool has_version, has_share, has_psk;
 };
 
-static enum tarn_tls_alert extensions(struct answer *a, struct tarn_span list, bool retry) {
+static enum tarn_tls_alert extensions(const struct tarn_tls *t, struct answer *a,
+                                      struct tarn_span list, bool retry) {
     struct tarn_span ext;
     uint16_t id;
     while (list.len > 0) {
@@ -137,9 +157,15 @@ static enum tarn_tls_alert extensions(struct answer *a, struct tarn_span list, b
             if (!tarn_span_u16be(&ext, &a->group) || (!retry && !vector16(&ext, &a->share))
                 || ext.len > 0)
                 return TARN_TLS_DECODE_ERROR;
+        } else if (id == EXT_PRE_SHARED_KEY && t->psk_offered && !a->has_psk && !retry) {
+            a->has_psk = true;
+            if (!tarn_span_u16be(&ext, &a->psk) || ext.len > 0)
+                return TARN_TLS_DECODE_ERROR;
         } else {
-            return id == EXT_VERSIONS || id == EXT_KEY_SHARE ? TARN_TLS_ILLEGAL_PARAMETER
-                                                             : TARN_TLS_UNSUPPORTED_EXTENSION;
+            return id == EXT_VERSIONS || id == EXT_KEY_SHARE
+                           || (a->has_psk && id == EXT_PRE_SHARED_KEY)
+                       ? TARN_TLS_ILLEGAL_PARAMETER
+                       : TARN_TLS_UNSUPPORTED_EXTENSION;
         }
     }
     return FINE;
@@ -168,7 +194,7 @@ static enum tarn_tls_alert parse(struct tarn_tls *t, struct answer *a, struct ta
         is_13 |= id == EXT_VERSIONS;
     if (!is_13)
         return TARN_TLS_PROTOCOL_VERSION;
-    enum tarn_tls_alert alert = extensions(a, list, *retry);
+    enum tarn_tls_alert alert = extensions(t, a, list, *retry);
     if (alert != FINE)
         return alert;
     if (version != 0x0303 || a->version != 0x0304 || compression != 0
@@ -189,6 +215,9 @@ static enum tarn_tls_alert retry_hello(struct tarn_tls *t, const struct answer *
     t->retried = true;
     transcript_retry(t);
     transcript_add(t, message);
+    if (t->early == TARN_TLS_EARLY_OFFERED)
+        t->early = TARN_TLS_EARLY_REFUSED;
+    t->tx.on = false;
     enum tarn_tls_alert alert = put_ccs(t);
     return alert == FINE ? send_hello(t) : alert;
 }
@@ -207,6 +236,8 @@ enum tarn_tls_alert client_server_hello(struct tarn_tls *t, struct tarn_span mes
         return TARN_TLS_ILLEGAL_PARAMETER;
     t->suite = (uint8_t)suite;
     transcript_choose(t);
+    if (a.has_psk && (a.psk != 0 || t->hash != suite_at(t->psk_suite)->hash))
+        return TARN_TLS_ILLEGAL_PARAMETER; /* one was offered, for that hash */
     if (retry)
         return retry_hello(t, &a, message);
     if (!a.has_share)
@@ -219,6 +250,9 @@ enum tarn_tls_alert client_server_hello(struct tarn_tls *t, struct tarn_span mes
     alert = group_finish(t, (size_t)group, a.share, shared, &len);
     if (alert != FINE)
         return alert;
+    t->resumed = a.has_psk;
+    t->peer_has_cert = t->resumed && t->peer_spki_len > 0;
+    psk_forget(t);
     schedule_start(t);
     schedule_handshake(t, tarn_span_of(shared, len));
     tarn_bytes_wipe(TARN_BYTES_ARRAY(shared));
@@ -228,10 +262,23 @@ enum tarn_tls_alert client_server_hello(struct tarn_tls *t, struct tarn_span mes
     return FINE;
 }
 
+/* Early data is taken only with the ticket, its suite and its protocol (section 4.2.10). */
+static enum tarn_tls_alert early_answer(struct tarn_tls *t, bool taken) {
+    if (t->early != TARN_TLS_EARLY_OFFERED)
+        return FINE;
+    t->early = taken ? TARN_TLS_EARLY_TAKEN : TARN_TLS_EARLY_REFUSED;
+    if (taken
+        && (!t->resumed || t->suite != t->psk_suite
+            || !tarn_span_equal(tarn_span_of(t->psk_alpn, t->psk_alpn_len), tarn_tls_alpn(t))))
+        return TARN_TLS_ILLEGAL_PARAMETER;
+    return FINE;
+}
+
 enum tarn_tls_alert client_encrypted_extensions(struct tarn_tls *t, struct tarn_span body) {
     struct tarn_span list, ext;
     uint32_t seen = 0;
     uint16_t id, limit;
+    bool early = false;
     if (!vector16(&body, &list) || body.len > 0)
         return TARN_TLS_DECODE_ERROR;
     while (list.len > 0) {
@@ -251,14 +298,17 @@ enum tarn_tls_alert client_encrypted_extensions(struct tarn_tls *t, struct tarn_
             t->record_max = TARN_MIN((size_t)limit - 1, (size_t)RECORD_PLAIN_MAX);
         } else if (id == EXT_SERVER_NAME && t->name_len > 0) {
             alert = ext.len ? TARN_TLS_DECODE_ERROR : FINE;
+        } else if (id == EXT_EARLY_DATA && t->early == TARN_TLS_EARLY_OFFERED) {
+            early = true;
+            alert = ext.len ? TARN_TLS_DECODE_ERROR : FINE;
         } else if (id != EXT_GROUPS) { /* groups are for next time (section 4.2.7) */
             alert = TARN_TLS_UNSUPPORTED_EXTENSION;
         }
         if (alert != FINE)
             return alert;
     }
-    t->phase = WAIT_CERT_OR_REQUEST;
-    return FINE;
+    t->phase = t->resumed ? WAIT_FINISHED : WAIT_CERT_OR_REQUEST;
+    return early_answer(t, early);
 }
 
 enum tarn_tls_alert client_certificate_request(struct tarn_tls *t, struct tarn_span body) {
@@ -291,10 +341,16 @@ enum tarn_tls_alert client_after_finished(struct tarn_tls *t) {
     if (alert != FINE)
         return alert;
     tarn_bytes_copy(TARN_BYTES_ARRAY(handshake_secret), TARN_SPAN_ARRAY(t->client_secret));
-    schedule_master(t);
+    schedule_master(t); /* before the transcript goes on (section 7.1) */
     keys_set(t, &t->rx, t->server_secret);
+    if (t->early == TARN_TLS_EARLY_TAKEN) {
+        struct tarn_writer w = message_begin(t, MSG_END_OF_EARLY_DATA);
+        alert = message_end(t, &w);
+    }
     keys_set(t, &t->tx, handshake_secret);
     tarn_bytes_wipe(TARN_BYTES_ARRAY(handshake_secret));
+    if (alert != FINE)
+        return alert;
     if (!t->asked_for_cert)
         return client_after_signature(t);
     bool has = choose_identity(t);
@@ -309,6 +365,8 @@ enum tarn_tls_alert client_after_signature(struct tarn_tls *t) {
     if (alert != FINE)
         return alert;
     keys_set(t, &t->tx, t->client_secret);
+    if (t->config->sessions)
+        schedule_resumption(t);
     t->phase = CONNECTED;
     return FINE;
 }

@@ -50,8 +50,15 @@ static bool can_recv(const struct tarn_tls *t) {
            && (t->phase == CONNECTED || t->out_len == 0);
 }
 
+/* A client's early data, until the server's Finished. */
+static bool can_write_early(const struct tarn_tls *t) {
+    return !t->config->server && t->phase != CONNECTED && t->tx.on && t->early_used < t->early_max
+           && (t->early == TARN_TLS_EARLY_OFFERED || t->early == TARN_TLS_EARLY_TAKEN);
+}
+
 static bool can_write(const struct tarn_tls *t) {
-    return !t->closed && !t->close_sent && t->phase == CONNECTED && t->out_len == 0;
+    return !t->closed && !t->close_sent && t->out_len == 0
+           && (t->phase == CONNECTED || can_write_early(t));
 }
 
 unsigned tarn_tls_state(const struct tarn_tls *t) {
@@ -68,6 +75,8 @@ unsigned tarn_tls_state(const struct tarn_tls *t) {
         s |= TARN_TLS_WANTS_SIGNATURE;
     if (t->phase == CONNECTED)
         s |= TARN_TLS_CONNECTED;
+    else if (s & (TARN_TLS_READ | TARN_TLS_WRITE))
+        s |= TARN_TLS_EARLY;
     if (t->peer_closed)
         s |= TARN_TLS_PEER_CLOSED;
     if (t->closed)
@@ -114,13 +123,15 @@ void tarn_tls_read_done(struct tarn_tls *t, size_t n) {
 struct tarn_bytes tarn_tls_write_window(struct tarn_tls *t) {
     if (!can_write(t))
         return tarn_bytes_of(NULL, 0);
-    return tarn_bytes_after(record_room(t), t->app_len);
+    struct tarn_bytes room = tarn_bytes_after(record_room(t), t->app_len);
+    return t->phase == CONNECTED ? room : tarn_bytes_first(room, t->early_max - t->early_used);
 }
 
 void tarn_tls_write_done(struct tarn_tls *t, size_t n) {
     TARN_ASSERT(n <= tarn_tls_write_window(t).len);
     t->app_len += n;
-    if (tarn_tls_write_window(t).len == 0)
+    /* Early data does not wait: its keys may be gone with the next record that comes. */
+    if (t->phase != CONNECTED || tarn_tls_write_window(t).len == 0)
         tarn_tls_flush(t);
 }
 
@@ -166,6 +177,14 @@ struct tarn_span tarn_tls_name(const struct tarn_tls *t) {
 bool tarn_tls_peer_key(const struct tarn_tls *t, struct tarn_public_key *key) {
     return t->peer_has_cert && t->phase == CONNECTED
            && tarn_spki_parse(tarn_span_of(t->peer_spki, t->peer_spki_len), key) == TARN_OK;
+}
+
+bool tarn_tls_resumed(const struct tarn_tls *t) {
+    return t->resumed;
+}
+
+enum tarn_tls_early tarn_tls_early_of(const struct tarn_tls *t) {
+    return (enum tarn_tls_early)t->early;
 }
 
 enum tarn_tls_alert tarn_tls_alert_of(const struct tarn_tls *t, bool *theirs) {

@@ -8,18 +8,22 @@ const uint8_t hello_retry_random[32] = {
     0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c};
 
 struct tarn_writer message_begin(struct tarn_tls *t, uint8_t type) {
-    struct tarn_writer w = tarn_writer_over(record_room(t));
+    struct tarn_writer w = tarn_writer_over(message_room(t));
     tarn_writer_u32be(&w, (uint32_t)type << 24);
     return w;
+}
+
+void message_close(struct tarn_writer *w) {
+    uint32_t type = (uint32_t)tarn_span_at(tarn_writer_span(w), 0) << 24;
+    tarn_writer_patch_u32be(w, 0, type | (uint32_t)(w->len - 4));
 }
 
 enum tarn_tls_alert message_end(struct tarn_tls *t, struct tarn_writer *w) {
     if (!tarn_writer_ok(w))
         return TARN_TLS_INTERNAL_ERROR;
-    uint32_t type = (uint32_t)tarn_span_at(tarn_writer_span(w), 0) << 24;
-    tarn_writer_patch_u32be(w, 0, type | (uint32_t)(w->len - 4));
+    message_close(w);
     transcript_add(t, tarn_writer_span(w));
-    return record_put(t, CONTENT_HANDSHAKE, w->len);
+    return records_put(t, w->len);
 }
 
 void transcript_start(struct tarn_tls *t) {
@@ -45,8 +49,14 @@ void transcript_add(struct tarn_tls *t, struct tarn_span message) {
 }
 
 struct tarn_span transcript_hash(const struct tarn_tls *t, uint8_t out[64]) {
-    struct tarn_digest_ctx c = t->hash == &tarn_sha384 ? t->transcript_384 : t->transcript_256;
+    return transcript_hash_with(t, t->hash, TARN_SPAN_EMPTY, out);
+}
+
+struct tarn_span transcript_hash_with(const struct tarn_tls *t, const struct tarn_digest *hash,
+                                      struct tarn_span more, uint8_t out[64]) {
+    struct tarn_digest_ctx c = hash == &tarn_sha384 ? t->transcript_384 : t->transcript_256;
     struct tarn_bytes all = {out, c.alg->digest_bytes};
+    tarn_digest_update(&c, more);
     tarn_digest_final(&c, all);
     return tarn_bytes_span(all);
 }
@@ -107,23 +117,12 @@ static enum tarn_tls_alert key_update(struct tarn_tls *t, struct tarn_span messa
     return FINE;
 }
 
-/* Tickets are not used here, but must be well-formed. */
-static enum tarn_tls_alert new_ticket(struct tarn_span body) {
-    struct tarn_span nonce, ticket, extensions;
-    uint32_t lifetime, age;
-    if (!tarn_span_u32be(&body, &lifetime) || !tarn_span_u32be(&body, &age)
-        || !vector8(&body, &nonce) || !vector16(&body, &ticket) || ticket.len == 0
-        || !vector16(&body, &extensions) || body.len > 0)
-        return TARN_TLS_DECODE_ERROR;
-    return lifetime > 604800 ? TARN_TLS_ILLEGAL_PARAMETER : FINE;
-}
-
 static enum tarn_tls_alert connected_message(struct tarn_tls *t, uint8_t type,
                                              struct tarn_span message, struct tarn_span body) {
     if (type == MSG_KEY_UPDATE)
         return key_update(t, message, body);
     if (type == MSG_NEW_TICKET && !t->config->server)
-        return new_ticket(body);
+        return take_ticket(t, body);
     return TARN_TLS_UNEXPECTED_MESSAGE;
 }
 
@@ -147,6 +146,19 @@ static enum tarn_tls_alert authentication(struct tarn_tls *t, struct tarn_span m
     if (!t->config->server)
         return client_after_finished(t);
     keys_set(t, &t->rx, t->client_secret);
+    return send_tickets(t);
+}
+
+static enum tarn_tls_alert end_of_early_data(struct tarn_tls *t, struct tarn_span message,
+                                             struct tarn_span body) {
+    if (body.len > 0)
+        return TARN_TLS_DECODE_ERROR;
+    if (!is_last(t, message))
+        return TARN_TLS_UNEXPECTED_MESSAGE;
+    transcript_add(t, message);
+    keys_set(t, &t->rx, t->later_secret);
+    tarn_bytes_wipe(TARN_BYTES_ARRAY(t->later_secret));
+    t->phase = WAIT_FINISHED;
     return FINE;
 }
 
@@ -167,6 +179,7 @@ enum tarn_tls_alert handshake_message(struct tarn_tls *t, struct tarn_span messa
         t->phase = WAIT_CERTIFICATE; /* fall through */
     case WAIT_CERTIFICATE: wanted = MSG_CERTIFICATE; break;
     case WAIT_CERTIFICATE_VERIFY: wanted = MSG_CERTIFICATE_VERIFY; break;
+    case WAIT_END_OF_EARLY_DATA: wanted = MSG_END_OF_EARLY_DATA; break;
     case WAIT_FINISHED: wanted = MSG_FINISHED; break;
     default: return connected_message(t, type, message, body);
     }
@@ -178,6 +191,7 @@ enum tarn_tls_alert handshake_message(struct tarn_tls *t, struct tarn_span messa
     case MSG_SERVER_HELLO:
         return is_last(t, message) ? client_server_hello(t, message, body)
                                    : TARN_TLS_UNEXPECTED_MESSAGE;
+    case MSG_END_OF_EARLY_DATA: return end_of_early_data(t, message, body);
     case MSG_ENCRYPTED_EXTENSIONS:
         alert = client_encrypted_extensions(t, body);
         transcript_add(t, message);

@@ -2,7 +2,7 @@
 #ifndef TARN_TLS_INTERNAL_H
 #define TARN_TLS_INTERNAL_H
 
-#include <tarn/tls.h>
+#include <tarn/tls_session.h>
 #include <tarn/writer.h>
 
 #define FINE TARN_TLS_FINE
@@ -16,6 +16,7 @@ enum message {
     MSG_CLIENT_HELLO = 1,
     MSG_SERVER_HELLO = 2,
     MSG_NEW_TICKET = 4,
+    MSG_END_OF_EARLY_DATA = 5,
     MSG_ENCRYPTED_EXTENSIONS = 8,
     MSG_CERTIFICATE = 11,
     MSG_CERTIFICATE_REQUEST = 13,
@@ -47,12 +48,15 @@ enum phase {
     WAIT_CERT_OR_REQUEST,
     WAIT_CERTIFICATE,
     WAIT_CERTIFICATE_VERIFY,
+    WAIT_END_OF_EARLY_DATA,
     WAIT_FINISHED,
     CONNECTED,
 };
 
-/* handshake.c: messages out, and the transcript. */
+/* handshake.c: messages out, and the transcript. A message may be longer than a record. */
 struct tarn_writer message_begin(struct tarn_tls *t, uint8_t type);
+/* The length in the head, for who needs it before the end. */
+void message_close(struct tarn_writer *w);
 enum tarn_tls_alert message_end(struct tarn_tls *t, struct tarn_writer *w);
 void transcript_start(struct tarn_tls *t);
 void transcript_add(struct tarn_tls *t, struct tarn_span message);
@@ -61,6 +65,9 @@ void transcript_choose(struct tarn_tls *t);
 void transcript_retry(struct tarn_tls *t);
 /* hash->digest_bytes of the transcript as it is. */
 struct tarn_span transcript_hash(const struct tarn_tls *t, uint8_t out[64]);
+/* As if `more` had been added, with a hash that may not be chosen yet. */
+struct tarn_span transcript_hash_with(const struct tarn_tls *t, const struct tarn_digest *hash,
+                                      struct tarn_span more, uint8_t out[64]);
 /* One message, whole; from the record layer. */
 enum tarn_tls_alert handshake_message(struct tarn_tls *t, struct tarn_span message);
 /* Length-prefixed vectors while writing. */
@@ -73,15 +80,25 @@ bool vector24(struct tarn_span *in, struct tarn_span *out);
 
 /* record.c */
 enum tarn_tls_alert record_put(struct tarn_tls *t, uint8_t type, size_t len);
+/* A handshake message of `len` bytes that stands in message_room, in as many records as it takes.
+ */
+enum tarn_tls_alert records_put(struct tarn_tls *t, size_t len);
+struct tarn_bytes message_room(struct tarn_tls *t);
 void record_input(struct tarn_tls *t);
 size_t record_wanted(const struct tarn_tls *t);
 struct tarn_bytes record_room(struct tarn_tls *t); /* where the next record's text goes */
 void fail(struct tarn_tls *t, enum tarn_tls_alert alert);
 
 /* schedule.c */
-void schedule_start(struct tarn_tls *t);
+void schedule_start(struct tarn_tls *t); /* from t->psk */
+void schedule_early(struct tarn_tls *t, struct tarn_tls_keys *k);
 void schedule_handshake(struct tarn_tls *t, struct tarn_span shared);
 void schedule_master(struct tarn_tls *t);
+void schedule_resumption(struct tarn_tls *t); /* after the client's Finished */
+/* The key of one ticket (section 4.6.1), and a binder under a key (section 4.2.11.2). */
+void psk_from_nonce(const struct tarn_tls *t, struct tarn_span nonce, uint8_t out[48]);
+void binder_mac(const struct tarn_digest *hash, const uint8_t psk[48], struct tarn_span transcript,
+                uint8_t out[48]);
 void keys_set(struct tarn_tls *t, struct tarn_tls_keys *k, const uint8_t secret[48]);
 void keys_next(struct tarn_tls *t, struct tarn_tls_keys *k);
 void finished_mac(const struct tarn_tls *t, const uint8_t secret[48], uint8_t out[48]);
@@ -136,6 +153,39 @@ enum tarn_tls_alert client_encrypted_extensions(struct tarn_tls *t, struct tarn_
 enum tarn_tls_alert client_certificate_request(struct tarn_tls *t, struct tarn_span body);
 enum tarn_tls_alert client_after_finished(struct tarn_tls *t);
 enum tarn_tls_alert client_after_signature(struct tarn_tls *t);
+
+/* psk.c: a client's offer, and a server's choice. */
+void psk_take_session(struct tarn_tls *t);
+void psk_put_modes(struct tarn_writer *w);
+bool psk_is_offered(const struct tarn_tls *t);
+/* Must be the last extension; psk_put_binder when the message is whole. */
+void psk_put_offer(struct tarn_tls *t, struct tarn_writer *w);
+void psk_put_binder(struct tarn_tls *t, struct tarn_writer *w);
+/* The keys of early data, once the ClientHello has been sent. */
+void psk_start_early(struct tarn_tls *t);
+void psk_forget(struct tarn_tls *t);
+/* `ext` is pre_shared_key of the ClientHello `message`. Sets t->resumed, the suite and the key
+ * where a ticket of ours is among them, and says which; the suites that may be taken are in
+ * `suites`. */
+enum tarn_tls_alert psk_choose(struct tarn_tls *t, struct tarn_span message, struct tarn_span ext,
+                               struct tarn_span modes, struct tarn_span suites, bool wants_early);
+
+/* ticket.c, session.c */
+struct ticket {
+    uint8_t suite;
+    uint64_t number;
+    int64_t issued, expires;
+    uint32_t age_add, early_max;
+    struct tarn_span psk, name_hash, alpn, spki;
+};
+/* Opens a ticket into `plain`, where the spans point; false: not one of ours, or none that is good
+ * now. */
+bool ticket_open(struct tarn_tls *t, struct tarn_span sealed, struct tarn_bytes plain,
+                 struct ticket *out);
+bool ticket_use(struct tarn_tls_tickets *tickets, uint64_t number); /* false: it was */
+void name_hash(const struct tarn_tls *t, uint8_t out[16]);
+enum tarn_tls_alert send_tickets(struct tarn_tls *t);
+enum tarn_tls_alert take_ticket(struct tarn_tls *t, struct tarn_span body);
 
 /* alpn.c */
 enum tarn_tls_alert alpn_choose(struct tarn_tls *t, struct tarn_span ext);

@@ -60,6 +60,32 @@ enum tarn_tls_alert record_put(struct tarn_tls *t, uint8_t type, size_t len) {
     return FINE;
 }
 
+struct tarn_bytes message_room(struct tarn_tls *t) {
+    struct tarn_bytes rest = tarn_bytes_after(t->out, t->out_len + RECORD_HEAD);
+    size_t bytes = rest.len > OUT_RESERVE ? rest.len - OUT_RESERVE : 0;
+    /* As many records as the other side's limit makes of it, each with its overhead. */
+    size_t records = bytes / (t->record_max + OVERHEAD) + 1;
+    return tarn_bytes_first(rest, bytes > records * OVERHEAD ? bytes - records * OVERHEAD : 0);
+}
+
+enum tarn_tls_alert records_put(struct tarn_tls *t, size_t len) {
+    size_t each = t->record_max, between = RECORD_HEAD;
+    struct tarn_bytes text = tarn_bytes_after(t->out, t->out_len + RECORD_HEAD);
+    if (t->tx.on)
+        between += 1 + t->tx.aead.tag_bytes;
+    /* Apart, from the last on, to where each will be sealed. */
+    for (size_t i = len > 0 ? (len - 1) / each : 0; i > 0; i--)
+        tarn_bytes_move(tarn_bytes_after(text, i * (each + between)),
+                        tarn_bytes_span(tarn_bytes_first(tarn_bytes_after(text, i * each),
+                                                         TARN_MIN(each, len - i * each))));
+    for (; len > each; len -= each) {
+        enum tarn_tls_alert alert = record_put(t, CONTENT_HANDSHAKE, each);
+        if (alert != FINE)
+            return alert;
+    }
+    return record_put(t, CONTENT_HANDSHAKE, len);
+}
+
 /* The last word: an alert, for which there is always room, and no more in either direction. */
 static void put_alert(struct tarn_tls *t, enum tarn_tls_alert alert) {
     tarn_tls_flush(t);
@@ -210,7 +236,11 @@ static enum tarn_tls_alert take_record(struct tarn_tls *t) {
     case CONTENT_HANDSHAKE: return take_handshake(t, tarn_bytes_span(body));
     case CONTENT_ALERT: return take_alert(t, tarn_bytes_span(body));
     case CONTENT_APP:
-        if (t->phase != CONNECTED)
+        if (t->phase == WAIT_END_OF_EARLY_DATA)
+            t->early_used += (uint32_t)body.len;
+        else if (t->phase != CONNECTED)
+            return TARN_TLS_UNEXPECTED_MESSAGE;
+        if (t->early_used > t->early_max)
             return TARN_TLS_UNEXPECTED_MESSAGE;
         t->plain = body;
         t->key_updates = body.len ? 0 : t->key_updates;
@@ -237,6 +267,8 @@ void tarn_tls_flush(struct tarn_tls *t) {
     if (n == 0 || t->closed || t->close_sent)
         return;
     t->app_len = 0;
+    if (t->phase != CONNECTED)
+        t->early_used += (uint32_t)n;
     if (record_put(t, CONTENT_APP, n) != FINE)
         fail(t, TARN_TLS_INTERNAL_ERROR);
     else if (t->tx.seq > SEQ_MAX)

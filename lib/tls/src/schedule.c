@@ -4,7 +4,7 @@
 
 void expand_label(const struct tarn_digest *hash, struct tarn_span secret, const char *label,
                   struct tarn_span context, struct tarn_bytes out) {
-    uint8_t info[2 + 1 + 255 + 1 + 64];
+    uint8_t info[2 + 1 + 255 + 1 + 255];
     struct tarn_writer w = TARN_WRITER_ARRAY(info);
     tarn_writer_u16be(&w, (uint16_t)out.len);
     tarn_writer_u8(&w, (uint8_t)(6 + tarn_span_str(label).len));
@@ -47,8 +47,15 @@ static void advance(struct tarn_tls *t, struct tarn_span ikm) {
 }
 
 void schedule_start(struct tarn_tls *t) {
-    static const uint8_t zeros[48];
-    tarn_hkdf_extract(t->hash, TARN_SPAN_EMPTY, sized_span(t, zeros), sized(t, t->secret));
+    tarn_hkdf_extract(t->hash, TARN_SPAN_EMPTY, sized_span(t, t->psk), sized(t, t->secret));
+}
+
+void schedule_early(struct tarn_tls *t, struct tarn_tls_keys *k) {
+    uint8_t secret[48] = {0};
+    derive(t, "c e traffic", secret);
+    tell(t, "CLIENT_EARLY_TRAFFIC_SECRET", secret);
+    keys_set(t, k, secret);
+    tarn_bytes_wipe(TARN_BYTES_ARRAY(secret));
 }
 
 void schedule_handshake(struct tarn_tls *t, struct tarn_span shared) {
@@ -70,6 +77,28 @@ void schedule_master(struct tarn_tls *t) {
     tell(t, "CLIENT_TRAFFIC_SECRET_0", t->client_secret);
     tell(t, "SERVER_TRAFFIC_SECRET_0", t->server_secret);
     tell(t, "EXPORTER_SECRET", t->exporter);
+}
+
+void schedule_resumption(struct tarn_tls *t) {
+    derive(t, "res master", t->resumption);
+}
+
+void psk_from_nonce(const struct tarn_tls *t, struct tarn_span nonce, uint8_t out[48]) {
+    expand_label(t->hash, sized_span(t, t->resumption), "resumption", nonce, sized(t, out));
+}
+
+void binder_mac(const struct tarn_digest *hash, const uint8_t psk[48], struct tarn_span transcript,
+                uint8_t out[48]) {
+    uint8_t empty[64], early[48], binder[48];
+    size_t n = hash->digest_bytes;
+    struct tarn_bytes e = {empty, n}, s = {early, n}, b = {binder, n};
+    tarn_digest_of(hash, TARN_SPAN_EMPTY, e);
+    tarn_hkdf_extract(hash, TARN_SPAN_EMPTY, tarn_span_of(psk, n), s);
+    expand_label(hash, tarn_bytes_span(s), "res binder", tarn_bytes_span(e), b);
+    expand_label(hash, tarn_bytes_span(b), "finished", TARN_SPAN_EMPTY, s);
+    tarn_hmac_of(hash, tarn_bytes_span(s), transcript, tarn_bytes_of(out, n));
+    tarn_bytes_wipe(TARN_BYTES_ARRAY(early));
+    tarn_bytes_wipe(TARN_BYTES_ARRAY(binder));
 }
 
 void keys_set(struct tarn_tls *t, struct tarn_tls_keys *k, const uint8_t secret[48]) {

@@ -7,7 +7,7 @@
 /* A ClientHello, taken apart (RFC 8446 section 4.1.2). */
 struct hello {
     struct tarn_span random, session_id, suites, compressions;
-    struct tarn_span versions, groups, schemes, shares, name, alpn, limit, psk_modes;
+    struct tarn_span versions, groups, schemes, shares, name, alpn, limit, psk_modes, psk;
     bool has_versions, has_groups, has_schemes, has_shares, has_name, has_alpn, has_limit, has_psk,
         has_psk_modes, has_early;
 };
@@ -24,7 +24,8 @@ static enum tarn_tls_alert note(struct hello *h, uint16_t id, struct tarn_span e
                        {EXT_SERVER_NAME, &h->has_name, &h->name},
                        {EXT_ALPN, &h->has_alpn, &h->alpn},
                        {EXT_RECORD_SIZE_LIMIT, &h->has_limit, &h->limit},
-                       {EXT_PSK_MODES, &h->has_psk_modes, &h->psk_modes}};
+                       {EXT_PSK_MODES, &h->has_psk_modes, &h->psk_modes},
+                       {EXT_PRE_SHARED_KEY, &h->has_psk, &h->psk}};
     for (size_t i = 0; i < TARN_COUNT_OF(known); i++)
         if (TARN_AT(known, i).id == id) {
             *TARN_AT(known, i).has = true;
@@ -48,7 +49,6 @@ static enum tarn_tls_alert extensions(struct hello *h, struct tarn_span list) {
             if (TARN_AT(seen, i) == id)
                 return TARN_TLS_ILLEGAL_PARAMETER;
         TARN_AT(seen, count) = id;
-        h->has_psk = id == EXT_PRE_SHARED_KEY;
         enum tarn_tls_alert alert = note(h, id, ext);
         if (alert != FINE)
             return alert;
@@ -179,17 +179,31 @@ static enum tarn_tls_alert take_limit(struct tarn_tls *t, struct tarn_span ext) 
     return FINE;
 }
 
+/* A ticket, or a certificate that the client can judge. */
+static enum tarn_tls_alert authenticate(struct tarn_tls *t, const struct hello *h,
+                                        struct tarn_span message) {
+    enum tarn_tls_alert alert = FINE;
+    t->may_resume = h->has_psk_modes;
+    if (h->has_psk)
+        alert = psk_choose(t, message, h->psk, h->psk_modes, h->suites, h->has_early);
+    if (alert != FINE || t->resumed)
+        return alert;
+    if (!h->has_schemes)
+        return TARN_TLS_MISSING_EXTENSION;
+    return choose_identity(t) ? FINE : TARN_TLS_HANDSHAKE_FAILURE;
+}
+
 static enum tarn_tls_alert negotiate(struct tarn_tls *t, const struct hello *h,
-                                     struct tarn_span *share) {
+                                     struct tarn_span message, struct tarn_span *share) {
     enum tarn_tls_alert alert = check_version(h);
     uint8_t before = t->suite;
     if (alert != FINE)
         return alert;
     if (h->has_psk && !h->has_psk_modes)
         return TARN_TLS_MISSING_EXTENSION;
-    if (!h->has_groups || !h->has_shares || !h->has_schemes)
+    if (!h->has_groups || !h->has_shares || (!h->has_schemes && !h->has_psk))
         return TARN_TLS_MISSING_EXTENSION;
-    if (!schemes_parse(h->schemes, &t->peer_schemes))
+    if (h->has_schemes && !schemes_parse(h->schemes, &t->peer_schemes))
         return TARN_TLS_DECODE_ERROR;
     if (h->has_name)
         alert = take_name(t, h->name);
@@ -203,8 +217,8 @@ static enum tarn_tls_alert negotiate(struct tarn_tls *t, const struct hello *h,
         alert = alpn_choose(t, h->alpn);
     if (alert == FINE && h->has_limit)
         alert = take_limit(t, h->limit);
-    if (alert == FINE && !choose_identity(t))
-        alert = TARN_TLS_HANDSHAKE_FAILURE;
+    if (alert == FINE && share->len > 0) /* before a retry nothing is settled */
+        alert = authenticate(t, h, message);
     return alert;
 }
 
@@ -262,6 +276,11 @@ static enum tarn_tls_alert send_hello(struct tarn_tls *t, struct tarn_span share
     enum tarn_tls_alert alert = group_answer(t, t->group, share, &w, shared, &len);
     vector_close(&w, key);
     vector_close(&w, key_share);
+    if (t->resumed) {
+        tarn_writer_u16be(&w, EXT_PRE_SHARED_KEY);
+        tarn_writer_u16be(&w, 2);
+        tarn_writer_u16be(&w, t->psk_index);
+    }
     vector_close(&w, ext);
     if (alert == FINE)
         alert = message_end(t, &w);
@@ -269,11 +288,13 @@ static enum tarn_tls_alert send_hello(struct tarn_tls *t, struct tarn_span share
         alert = put_ccs(t);
     if (alert != FINE)
         return alert;
-    schedule_start(t);
     schedule_handshake(t, tarn_span_of(shared, len));
     tarn_bytes_wipe(TARN_BYTES_ARRAY(shared));
     keys_set(t, &t->tx, t->server_secret);
-    keys_set(t, &t->rx, t->client_secret);
+    if (t->early == TARN_TLS_EARLY_TAKEN) /* the client's keys of the handshake come later */
+        tarn_bytes_copy(TARN_BYTES_ARRAY(t->later_secret), TARN_SPAN_ARRAY(t->client_secret));
+    else
+        keys_set(t, &t->rx, t->client_secret);
     return FINE;
 }
 
@@ -291,6 +312,10 @@ static enum tarn_tls_alert send_encrypted_extensions(struct tarn_tls *t, const s
         tarn_writer_u16be(&w, 2);
         tarn_writer_u16be(&w, RECORD_PLAIN_MAX + 1);
     }
+    if (t->early == TARN_TLS_EARLY_TAKEN) {
+        tarn_writer_u16be(&w, EXT_EARLY_DATA);
+        tarn_writer_u16be(&w, 0);
+    }
     vector_close(&w, ext);
     return message_end(t, &w);
 }
@@ -307,33 +332,47 @@ static enum tarn_tls_alert send_certificate_request(struct tarn_tls *t) {
     return message_end(t, &w);
 }
 
+/* The key schedule begins, and early data with it. */
+static void start(struct tarn_tls *t, const struct hello *h) {
+    schedule_start(t);
+    if (t->early == TARN_TLS_EARLY_TAKEN)
+        schedule_early(t, &t->rx);
+    else if (h->has_early)
+        t->early_bytes =
+            EARLY_BYTES_MAX + (t->config->tickets ? 2 * t->config->tickets->early_bytes_max : 0);
+}
+
+static enum tarn_tls_alert send_flight(struct tarn_tls *t, const struct hello *h,
+                                       struct tarn_span share) {
+    enum tarn_tls_alert alert = send_hello(t, share);
+    if (alert == FINE)
+        alert = send_encrypted_extensions(t, h);
+    if (alert == FINE && t->resumed)
+        return server_after_signature(t);
+    if (alert == FINE)
+        alert = send_certificate_request(t);
+    if (alert == FINE)
+        alert = send_certificate(t, TARN_SPAN_EMPTY);
+    return alert == FINE ? send_certificate_verify(t) : alert;
+}
+
 enum tarn_tls_alert server_hello(struct tarn_tls *t, struct tarn_span message,
                                  struct tarn_span body) {
     struct hello h;
     struct tarn_span share;
     enum tarn_tls_alert alert = parse(&h, body);
     if (alert == FINE)
-        alert = negotiate(t, &h, &share);
+        alert = negotiate(t, &h, message, &share);
     if (alert != FINE)
         return alert;
     if (t->retried && h.has_early) /* not in a second one (section 4.1.2) */
         return TARN_TLS_ILLEGAL_PARAMETER;
-    if (h.has_early)
-        t->early_bytes = EARLY_BYTES_MAX;
     transcript_add(t, message);
     transcript_choose(t);
     tarn_bytes_copy(TARN_BYTES_ARRAY(t->client_random), h.random);
     t->session_id_len = (uint8_t)tarn_bytes_copy(TARN_BYTES_ARRAY(t->session_id), h.session_id);
-    if (share.len == 0)
-        return send_retry(t);
-    alert = send_hello(t, share);
-    if (alert == FINE)
-        alert = send_encrypted_extensions(t, &h);
-    if (alert == FINE)
-        alert = send_certificate_request(t);
-    if (alert == FINE)
-        alert = send_certificate(t, TARN_SPAN_EMPTY);
-    return alert == FINE ? send_certificate_verify(t) : alert;
+    start(t, &h);
+    return share.len == 0 ? send_retry(t) : send_flight(t, &h, share);
 }
 
 enum tarn_tls_alert server_after_signature(struct tarn_tls *t) {
@@ -342,6 +381,8 @@ enum tarn_tls_alert server_after_signature(struct tarn_tls *t) {
         return alert;
     schedule_master(t);
     keys_set(t, &t->tx, t->server_secret);
-    t->phase = t->asked_for_cert ? WAIT_CERTIFICATE : WAIT_FINISHED;
+    t->phase = t->asked_for_cert                  ? WAIT_CERTIFICATE
+               : t->early == TARN_TLS_EARLY_TAKEN ? WAIT_END_OF_EARLY_DATA
+                                                  : WAIT_FINISHED;
     return FINE;
 }

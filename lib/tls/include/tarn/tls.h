@@ -71,6 +71,9 @@ struct tarn_tls_identity {
     const struct tarn_private_key *key;
 };
 
+struct tarn_tls_tickets; /* tarn/tls_session.h */
+struct tarn_tls_sessions;
+
 enum tarn_tls_client_auth { TARN_TLS_NO_CLIENT_AUTH, TARN_TLS_CLIENT_MAY, TARN_TLS_CLIENT_MUST };
 
 struct tarn_tls_config {
@@ -88,6 +91,10 @@ struct tarn_tls_config {
     const struct tarn_span *alpn; /* in order of preference; both sides */
     size_t alpn_count;
     struct tarn_random *random;
+    /* Resumption; NULL: none. A server's tickets, a client's store. */
+    struct tarn_tls_tickets *tickets;
+    struct tarn_tls_sessions *sessions;
+    bool early_data; /* a client offers it where the ticket allows it */
     /* Told every secret, in the manner of SSLKEYLOGFILE; NULL for none, as in every real use. */
     void (*keylog)(void *user, const char *label, struct tarn_span client_random,
                    struct tarn_span secret);
@@ -110,6 +117,16 @@ enum tarn_tls_states {
     TARN_TLS_PEER_CLOSED = 1 << 6, /* close_notify came: no more will be read */
     TARN_TLS_CLOSED =
         1 << 7, /* over, by close_notify of ours or a fault; what is to be sent still is */
+    /* What can be read (server) or written (client) now is early data: it came or goes before the
+     * handshake is done. A client must say it again if it turns out to be TARN_TLS_EARLY_REFUSED.
+     */
+    TARN_TLS_EARLY = 1 << 8,
+};
+enum tarn_tls_early {
+    TARN_TLS_EARLY_NONE,
+    TARN_TLS_EARLY_OFFERED,
+    TARN_TLS_EARLY_TAKEN,
+    TARN_TLS_EARLY_REFUSED
 };
 
 /* One direction's keys. */
@@ -157,6 +174,14 @@ struct tarn_tls {
     uint8_t alpn_len;
     size_t record_max;    /* plain text in a record that the other side takes */
     uint32_t early_bytes; /* of early data that may still be passed over */
+    /* Resumption: the key (zeros: none), what it was agreed for, and the next one's origin. */
+    uint8_t psk[48], resumption[48], later_secret[48];
+    bool resumed, psk_offered, may_resume;
+    uint8_t early, psk_suite, psk_index, psk_alpn_len;
+    uint8_t psk_alpn[TARN_TLS_ALPN_BYTES_MAX];
+    uint32_t psk_age, early_max, early_used;
+    struct tarn_span ticket; /* in `message`, until a ServerHello came */
+    int64_t peer_not_after;
     uint8_t empty_records, key_updates, warnings;
 };
 
@@ -204,6 +229,10 @@ struct tarn_span tarn_tls_alpn(const struct tarn_tls *tls); /* empty: none agree
 struct tarn_span tarn_tls_name(const struct tarn_tls *tls); /* that the client asked for */
 /* The other side's key, and whether it showed a certificate at all. */
 TARN_MUST_USE bool tarn_tls_peer_key(const struct tarn_tls *tls, struct tarn_public_key *key);
+/* Whether a ticket took the place of certificates. */
+bool tarn_tls_resumed(const struct tarn_tls *tls);
+/* What became of early data: valid at any time. */
+enum tarn_tls_early tarn_tls_early_of(const struct tarn_tls *tls);
 /* Keying material for others (RFC 8446 section 7.5). */
 TARN_MUST_USE enum tarn_err tarn_tls_export(const struct tarn_tls *tls, const char *label,
                                             struct tarn_span context, struct tarn_bytes out);
