@@ -198,7 +198,7 @@ static void check_ranges(const struct model *m) {
     SIM_CHECK(m->c->range_bytes == bytes && m->c->range_count == runs,
               "%u bytes in %u ranges, expected %u in %u", m->c->range_bytes, m->c->range_count,
               bytes, runs);
-    for (struct tcp_link *l = m->c->recent.next; l != &m->c->recent; l = l->next) {
+    for (struct tcp_link *l = m->c->recent; l; l = l->next == m->c->recent ? NULL : l->next) {
         struct tcp_range *r = TARN_CONTAINER_OF(l, struct tcp_range, recent);
         uint32_t seq = r->node.seq;
         for (struct tarn_pkt *p = r->head; p; p = p->next)

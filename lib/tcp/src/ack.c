@@ -61,12 +61,13 @@ static void una_advances(struct tcp_conn *c, const struct tcp_segment *seg,
     c->bytes_acked += payload;
     c->progress_ms = now_ms(c->tcp);
     c->backoffs = 0;
+    c->more = false;
     round->advanced = true;
 }
 
 /* Once for a quarter of the buffer, but for less where there is nothing else left to send. */
 static void wake_writer(struct tcp_conn *c) {
-    uint32_t max = c->tcp->config.limits.snd_buf_bytes_max, room = tcp_queue_room(c);
+    uint32_t max = tcp_snd_buf_max(c), room = tcp_queue_room(c);
     bool worth = room >= max / 4 || (!has_unsent(c) && room >= 2u * c->mss);
     if (!c->want_write || c->starved || !worth)
         return;
@@ -106,5 +107,6 @@ bool tcp_ack_input(struct tcp_conn *c, const struct tcp_segment *seg) {
     }
     if (has_unsent(c) || tcp_sent_first_lost(c))
         tcp_conn_dirty(c);
+    tcp_count_wait(c);
     return true;
 }

@@ -61,11 +61,12 @@ struct tcp_conn *tcp_conn_new(struct tarn_tcp *tcp, const struct tarn_endpoint *
         .progress_ms = now_ms(tcp),
         .user_timeout_ms = (uint32_t)(tcp->config.options.user_timeout / 1000000),
     };
-    ring_init(&c->recent);
     c->ts_offset = tcp_ts_offset(tcp, &c->local, c->local_port, &c->remote, c->remote_port);
     tarn_map_insert(
         &tcp->conn_map, &c->by_tuple,
         tcp_tuple_hash(&tcp->key, &c->local, c->local_port, &c->remote, c->remote_port));
+    if (tcp->config.options.count)
+        (void)tcp_own_of(c);
     return c;
 }
 
@@ -133,6 +134,8 @@ void tcp_conn_free(struct tcp_conn *c) {
     ring_remove(&c->events);
     free_queues(c);
     tcp_receive_clear(c);
+    if (c->own)
+        tarn_pool_put(&c->tcp->owns, c->own);
     tarn_pool_put(&c->tcp->conns, c);
 }
 
@@ -238,6 +241,8 @@ void tcp_conn_negotiate(struct tcp_conn *c, const struct tcp_options *peer) {
     c->rcv_wscale = c->wscale_ok ? tcp_wscale_for(c->tcp->config.limits.rcv_buf_bytes_max) : 0;
     c->ts_recent = peer->tsval;
     c->peer_mss = peer->mss ? peer->mss : TCP_MSS_DEFAULT;
+    if (tcp_mss_max(c) && tcp_mss_max(c) < c->peer_mss)
+        c->peer_mss = tcp_mss_max(c);
     c->rcv_mss = TCP_MSS_DEFAULT;
     c->quick_acks = 16;
     tcp_conn_set_mss(c);

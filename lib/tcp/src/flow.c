@@ -98,6 +98,7 @@ static enum tarn_err flow_write(struct tarn_flow *flow, const struct tarn_span *
     *n = 0;
     if (err)
         return err;
+    c->more = false;
     for (size_t i = 0; i < nv; i++) {
         struct tarn_span piece = TARN_AT_N(v, nv, i);
         size_t took = tcp_queue_copy(c, piece);
@@ -115,6 +116,7 @@ static enum tarn_err flow_lend(struct tarn_flow *flow, struct tarn_span data,
     *n = 0;
     if (err)
         return err;
+    c->more = false;
     *n = tcp_queue_lend(c, data, lease);
     return wrote(c, *n, *n == data.len);
 }
@@ -200,9 +202,48 @@ enum tarn_err tarn_tcp_set_nodelay(struct tarn_flow *flow, bool on) {
         return TARN_INVALID;
     struct tcp_conn *c = conn_of(flow);
     c->nodelay = on;
+    c->push |= on;
     if (on && c->state != TARN_TCP_CLOSED)
         tcp_conn_dirty(c);
     return TARN_OK;
+}
+
+enum tarn_err tarn_tcp_set_cork(struct tarn_flow *flow, bool on) {
+    if (!tarn_tcp_owns(flow))
+        return TARN_INVALID;
+    struct tcp_conn *c = conn_of(flow);
+    c->cork = on;
+    c->more &= on;
+    if (!on && c->state != TARN_TCP_CLOSED)
+        tcp_conn_dirty(c);
+    return TARN_OK;
+}
+
+enum tarn_err tarn_tcp_write_more(struct tarn_flow *flow, struct tarn_span data, size_t *n) {
+    *n = 0;
+    if (!tarn_tcp_owns(flow))
+        return TARN_INVALID;
+    enum tarn_err err = flow_write(flow, &data, 1, n);
+    conn_of(flow)->more = err == TARN_OK;
+    return err;
+}
+
+enum tarn_err tarn_tcp_peek(struct tarn_flow *flow, size_t skip, struct tarn_bytes buf, size_t *n) {
+    *n = 0;
+    if (!tarn_tcp_owns(flow))
+        return TARN_INVALID;
+    struct tcp_conn *c = conn_of(flow);
+    struct tarn_bytes first;
+    enum tarn_err err = flow_peek(flow, &first);
+    for (struct tarn_pkt *pkt = err ? NULL : c->rcv_head; pkt && buf.len > 0; pkt = pkt->next) {
+        struct tarn_span s = tarn_pkt_head(pkt);
+        size_t past = TARN_MIN(skip, s.len);
+        size_t got = tarn_bytes_copy(buf, tarn_span_after(s, past));
+        skip -= past;
+        buf = tarn_bytes_after(buf, got);
+        *n += got;
+    }
+    return err;
 }
 
 enum tarn_err tarn_tcp_set_keepalive(struct tarn_flow *flow, tarn_time idle, tarn_time interval,

@@ -20,6 +20,30 @@ static uint32_t resent_bytes(const struct tcp_conn *c) {
     return bytes;
 }
 
+static void add_counts(const struct tcp_conn *c, struct tarn_tcp_info *out) {
+    const struct tcp_own *own = c->own;
+    uint32_t now = now_ms(c->tcp);
+    uint64_t us[TCP_WAITS];
+    for (uint8_t i = 0; i < TCP_WAITS; i++)
+        TARN_AT(us, i) =
+            TARN_AT(own->wait_us, i) + (own->wait == i ? now_us(c->tcp) - own->wait_since_us : 0);
+    out->bytes_sent = own->bytes_sent;
+    out->bytes_resent = own->bytes_resent;
+    out->segments_in = own->segments_in;
+    out->segments_out = own->segments_out;
+    out->data_segments_in = own->data_segments_in;
+    out->data_segments_out = own->data_segments_out;
+    out->out_of_order_segments = own->out_of_order;
+    out->duplicate_segments = own->duplicates;
+    out->since_data_in = TARN_MS(now - own->data_in_ms);
+    out->since_ack_in = TARN_MS(now - own->ack_in_ms);
+    out->since_data_out = TARN_MS(now - c->sent_ms);
+    out->window_limited = TARN_US(TARN_AT(us, (unsigned)TCP_WAIT_WINDOW));
+    out->buffer_limited = TARN_US(TARN_AT(us, (unsigned)TCP_WAIT_BUFFER));
+    out->busy =
+        TARN_US(TARN_AT(us, (unsigned)TCP_WAIT_PATH)) + out->window_limited + out->buffer_limited;
+}
+
 enum tarn_err tarn_tcp_info(const struct tarn_flow *flow, struct tarn_tcp_info *out) {
     if (!tarn_tcp_owns(flow))
         return TARN_INVALID;
@@ -67,5 +91,7 @@ enum tarn_err tarn_tcp_info(const struct tarn_flow *flow, struct tarn_tcp_info *
         .reordering_segments = c->flight ? c->flight->reordering : 0,
         .cc = c->cc.ops ? c->cc.ops->name : "",
     };
+    if (c->own && c->tcp->config.options.count)
+        add_counts(c, out);
     return TARN_OK;
 }

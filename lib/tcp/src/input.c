@@ -39,6 +39,8 @@ static void reset_received(struct tcp_conn *c) {
     tcp_conn_end(c, c->state == TARN_TCP_TIME_WAIT ? TARN_EOF : TARN_PEER);
 }
 
+static void dispatch(struct tcp_conn *c, struct tcp_segment *seg);
+
 /* -- SYN-SENT (section 3.10.7.3) -- */
 
 static void syn_sent_input(struct tcp_conn *c, struct tcp_segment *seg) {
@@ -88,7 +90,7 @@ static void syn_sent_input(struct tcp_conn *c, struct tcp_segment *seg) {
     seg->seq++;
     seg->flags &= (uint8_t)~TCP_SYN;
     if (segment_space(seg) > 0)
-        tcp_conn_input(c, seg);
+        dispatch(c, seg);
     else
         tcp_timer_update(c);
 }
@@ -353,7 +355,7 @@ static void time_wait_input(struct tcp_conn *c, const struct tcp_segment *seg) {
         answer_unacceptable(c, seg);
 }
 
-void tcp_conn_input(struct tcp_conn *c, struct tcp_segment *seg) {
+static void dispatch(struct tcp_conn *c, struct tcp_segment *seg) {
     if (c->state == TARN_TCP_SYN_SENT) {
         syn_sent_input(c, seg);
         return;
@@ -409,4 +411,10 @@ void tcp_conn_input(struct tcp_conn *c, struct tcp_segment *seg) {
     if (c->ack_now)
         tcp_conn_dirty(c);
     tcp_timer_update(c);
+}
+
+void tcp_conn_input(struct tcp_conn *c, struct tcp_segment *seg) {
+    if (c->own)
+        tcp_count_in(c, seg);
+    dispatch(c, seg);
 }

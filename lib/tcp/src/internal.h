@@ -113,6 +113,9 @@ struct tcp_range {
     struct tcp_link recent; /* most recently touched first: the order of SACK blocks */
 };
 
+/* What sending waits for, while there is something to send or not acknowledged yet. */
+enum tcp_wait { TCP_WAIT_PATH, TCP_WAIT_WINDOW, TCP_WAIT_BUFFER, TCP_WAIT_NOTHING };
+enum { TCP_WAITS = TCP_WAIT_NOTHING };
 enum tcp_recovery { TCP_OPEN, TCP_RECOVERY, TCP_LOSS };
 /* Whether a timeout was needless (RFC 5682): what was sent again is acknowledged first; then two
  * new segments go out; then the next ACK tells. */
@@ -129,6 +132,24 @@ struct tcp_sack_block {
     uint32_t start, end;
 };
 struct tcp_listener;
+
+/* What few connections need: limits that are not the stack's, AccECN's counts of bytes, and, where
+ * the stack keeps them (options.count), counters. */
+struct tcp_own {
+    struct tarn_tcp_budget budget;
+    /* RFC 9768 section 3.2.1: bytes received by their mark, and those that the peer says it did. */
+    uint32_t ect0_in, ce_in, ect1_in;
+    uint32_t ect0_out, ce_out, ect1_out;
+    uint64_t ce_bytes_out;
+    /* As Linux' TCP_INFO has them. */
+    uint64_t bytes_sent, bytes_resent;
+    uint32_t segments_in, segments_out, data_segments_in, data_segments_out;
+    uint32_t out_of_order, duplicates;
+    uint32_t data_in_ms, ack_in_ms;
+    uint32_t wait_since_us;
+    uint8_t wait; /* enum tcp_wait */
+    uint64_t wait_us[TCP_WAITS];
+};
 
 /* What only a connection with data in flight needs to know. */
 struct tcp_flight {
@@ -186,11 +207,12 @@ struct tcp_conn {
     struct tcp_piece *piece_nxt;  /* where snd_nxt is, NULL: at the end */
     uint32_t piece_nxt_off, piece_una_off;
     struct tcp_flight *flight; /* NULL where nothing is */
+    struct tcp_own *own;       /* NULL where there is nothing of the kind */
 
     /* Receive queue. */
     struct tarn_pkt *rcv_head, *rcv_tail;
     struct seq_tree ranges;
-    struct tcp_link recent;
+    struct tcp_link *recent; /* of `ranges`, the last that was touched first; a ring */
     uint32_t rcv_bytes, rcv_truesize, rcv_buf, range_bytes;
     uint32_t tune_from_us, tune_bytes; /* consumed since: what the window is tuned by */
     struct tcp_sack_block duplicate;   /* to be reported, where not empty (RFC 2883) */
@@ -219,7 +241,10 @@ struct tcp_conn {
     uint16_t keep_idle_s, keep_interval_s;
     uint16_t range_count;
     uint8_t keep_probes_max, keep_probes;
-    uint8_t state, recovery, xmit_timer, backoffs, err;
+    uint8_t state, backoffs, err;
+    uint8_t recovery : 2, xmit_timer : 3;
+    bool cork : 1, more : 1; /* what is not a full segment waits; until something is acknowledged */
+    bool push : 1;           /* but not what is there now */
     uint8_t snd_wscale, rcv_wscale;
     uint8_t dupacks_due, quick_acks, pending_events;
     uint8_t timeouts, tail_probes, spurious;
@@ -289,6 +314,7 @@ struct tcp_listener {
     struct tarn_task task;
     struct tarn_tcp *tcp;
     struct tarn_endpoint local;
+    struct tarn_tcp_budget budget; /* of the connections that come by it */
     struct tcp_link accept_queue, calls;
     uint32_t accept_count, backlog;
     bool want_accept;
@@ -315,7 +341,8 @@ struct tarn_tcp {
     tarn_time now;        /* the last that was heard of */
     tarn_time hold_until; /* what is dirty waits: there was no packet for it */
 
-    struct tarn_pool conns, flights, halves, listeners, pieces, blocks, sents, ranges, cc_blocks;
+    struct tarn_pool conns, flights, owns, halves, listeners, pieces, blocks, sents, ranges,
+        cc_blocks;
     struct tarn_map conn_map, half_map, listener_map;
     struct tcp_listener *stand_in; /* of tarn_tcp_listen_all; NULL: none */
     struct tarn_timers timers, half_timers;
@@ -425,6 +452,20 @@ uint32_t tcp_ts_offset(struct tarn_tcp *tcp, const struct tarn_ip_addr *local, u
 uint8_t tcp_wscale_for(uint32_t bytes);
 /* The MSS that is announced towards a peer, from the route (RFC 6691). */
 uint16_t tcp_mss_for_mtu(uint16_t mtu, const struct tarn_ip_addr *peer);
+
+/* own.c */
+/* The connection's, taken where it has none; NULL: owns_max. */
+struct tcp_own *tcp_own_of(struct tcp_conn *c);
+bool tcp_budget_is_set(const struct tarn_tcp_budget *b);
+bool tcp_budget_set(struct tcp_conn *c, const struct tarn_tcp_budget *budget);
+uint32_t tcp_snd_buf_max(const struct tcp_conn *c);
+/* 0: as large as the path needs. */
+uint16_t tcp_mss_max(const struct tcp_conn *c);
+/* Counters, where the connection has any. */
+void tcp_count_in(struct tcp_conn *c, const struct tcp_segment *seg);
+void tcp_count_out(struct tcp_conn *c, uint32_t payload, bool again);
+/* What sending waits for may have changed. */
+void tcp_count_wait(struct tcp_conn *c);
 
 /* flow.c, listen.c */
 extern const struct tarn_flow_ops tcp_flow_ops;

@@ -149,6 +149,17 @@ static struct tcp_half half_from_syn(struct tarn_tcp *tcp, const struct tcp_segm
     };
 }
 
+/* Before a connection's own window is known, of a SYN-ACK. */
+static uint32_t first_window(const struct tarn_tcp *tcp, const struct tcp_listener *l) {
+    uint32_t own = l ? l->budget.rcv_buf_bytes : 0;
+    return TARN_MIN(own ? own : tcp->config.limits.rcv_buf_bytes_min, 65535u);
+}
+
+static const struct tcp_listener *listener_of(const struct tarn_tcp *tcp,
+                                              const struct tcp_half *half) {
+    return tarn_pool_get(&tcp->listeners, half->listener);
+}
+
 static void half_header(struct tarn_tcp *tcp, const struct tcp_half *half, struct tcp_header *h) {
     *h = (struct tcp_header){
         .local = half->local,
@@ -157,7 +168,7 @@ static void half_header(struct tarn_tcp *tcp, const struct tcp_half *half, struc
         .remote_port = half->remote_port,
         .seq = half->iss,
         .ack = half->irs + 1,
-        .wnd = (uint16_t)TARN_MIN(tcp->config.limits.rcv_buf_bytes_min, 65535u),
+        .wnd = (uint16_t)first_window(tcp, listener_of(tcp, half)),
         .flags = TCP_ACK,
         .opt = {.has_ts = half->ts_ok,
                 .tsval = now_ms(tcp) + half->ts_offset,
@@ -179,7 +190,10 @@ static void send_syn_ack(struct tarn_tcp *tcp, const struct tcp_half *half, cons
     h.flags |= TCP_SYN;
     if (half->ecn_ok)
         tcp_ace_put(&h, half->accecn ? tcp_ace_of_syn(half->syn_ecn) : 1);
+    const struct tcp_listener *l = listener_of(tcp, half);
     h.opt.mss = tcp_mss_for_mtu(route.mtu, &half->remote);
+    if (l && l->budget.mss_max && l->budget.mss_max < h.opt.mss)
+        h.opt.mss = l->budget.mss_max;
     h.opt.sack_ok = half->sack_ok;
     h.opt.has_wscale = half->wscale_ok;
     h.opt.wscale = tcp_wscale_for(tcp->config.limits.rcv_buf_bytes_max);
@@ -238,6 +252,8 @@ static struct tcp_conn *establish(struct tarn_tcp *tcp, struct tcp_listener *l,
         .tsval = half->ts_recent,
     };
     c->path_mtu = 576;
+    if (tcp_budget_is_set(&l->budget))
+        (void)tcp_budget_set(c, &l->budget);
     tcp_conn_route(c);
     tcp_conn_negotiate(c, &peer);
     tcp_ecn_begins(c, half, seg);
@@ -266,6 +282,7 @@ void tcp_listen_syn(struct tarn_tcp *tcp, struct tcp_listener *l, struct tcp_seg
         return;
     }
     struct tcp_half want = half_from_syn(tcp, seg);
+    want.listener = tarn_pool_handle(&tcp->listeners, l);
     want.iss =
         iss ? *iss : tcp_isn(tcp, &want.local, want.local_port, &want.remote, want.remote_port);
     tcp_ecn_asked(tcp, seg, &want);
@@ -286,7 +303,6 @@ void tcp_listen_syn(struct tarn_tcp *tcp, struct tcp_listener *l, struct tcp_seg
         return;
     }
     *half = want;
-    half->listener = tarn_pool_handle(&tcp->listeners, l);
     tarn_map_insert(&tcp->half_map, &half->by_tuple, half_hash(tcp, seg));
     if (l == tcp->stand_in)
         tcp_call_begin(l, half);
@@ -318,7 +334,7 @@ void tcp_half_timer(struct tarn_tcp *tcp, struct tcp_half *half) {
 static bool half_accepts(const struct tarn_tcp *tcp, const struct tcp_half *half,
                          const struct tcp_segment *seg) {
     uint32_t next = half->irs + 1;
-    uint32_t edge = next + TARN_MIN(tcp->config.limits.rcv_buf_bytes_min, 65535u);
+    uint32_t edge = next + first_window(tcp, listener_of(tcp, half));
     uint32_t end = seg->seq + segment_space(seg);
     return seg->seq == next || (seq_lt(next, end) && seq_lt(seg->seq, edge))
            || (seg->seq == edge && end == edge);

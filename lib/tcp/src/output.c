@@ -56,6 +56,7 @@ static bool send_bare(struct tcp_conn *c, uint32_t seq, uint8_t flags) {
         return false;
     }
     tcp_segment_send(c->tcp, &h, pkt, 0, 0);
+    tcp_count_out(c, 0, false);
     acknowledged(c);
     c->duplicate = (struct tcp_sack_block){0};
     return true;
@@ -90,6 +91,8 @@ static void send_syn(struct tcp_conn *c) {
     if (c->fast_open && c->ecn_ok)
         tcp_ace_put(&h, 1);
     h.opt.mss = tcp_mss_for_mtu(c->path_mtu, &c->remote);
+    if (tcp_mss_max(c) && tcp_mss_max(c) < h.opt.mss)
+        h.opt.mss = tcp_mss_max(c);
     h.opt.sack_ok = answer ? c->sack_ok : !o->no_sack;
     h.opt.has_ts = answer ? c->ts_ok : !o->no_timestamps;
     h.opt.has_wscale = answer ? c->wscale_ok : !o->no_window_scale;
@@ -104,6 +107,7 @@ static void send_syn(struct tcp_conn *c) {
     if (data)
         c->syn_data = (uint16_t)tcp_queue_attach(tcp_piece_first(c), 0, data, pkt);
     tcp_segment_send(tcp, &h, pkt, 0, 0);
+    tcp_count_out(c, c->syn_data, false);
     if (answer)
         acknowledged(c);
     c->xmit_timer = TCP_TIMER_RTO;
@@ -148,6 +152,7 @@ static uint32_t send_record(struct tcp_conn *c, const struct tcp_sent *s, uint32
     }
     uint32_t gso_size = s->flags & SENT_MTU_PROBE ? 0 : c->mss;
     tcp_segment_send(c->tcp, &h, pkt, gso_size, c->ecn_ok && !again && done > 0 ? ECT_0 : 0);
+    tcp_count_out(c, done, again);
     acknowledged(c);
     c->sent_ms = now_ms(c->tcp);
     tcp_pacing_sent(c, done);
@@ -182,8 +187,11 @@ bool tcp_retransmit(struct tcp_conn *c, struct tcp_sent *s, uint32_t len_max) {
     return true;
 }
 
-/* Minshall's form of Nagle's rule: one small segment may be in flight. */
+/* Minshall's form of Nagle's rule: one small segment may be in flight; none where more is to come.
+ */
 static bool nagle_allows(const struct tcp_conn *c) {
+    if ((c->cork || c->more) && !c->push && !c->fin_queued)
+        return false;
     return c->nodelay || c->fin_queued || seq_le(c->snd_small, c->snd_una);
 }
 
@@ -380,11 +388,13 @@ void tcp_output(struct tcp_conn *c) {
         return;
     if (may_send_data(c))
         send_data(c);
+    c->push = false;
     if (c->probe_due) {
         /* What is acknowledged already, so that the peer must answer (RFC 9293 section 3.8.4). */
         c->probe_due = !send_bare(c, c->snd_una - 1, TCP_ACK);
     }
     if (c->ack_now)
         (void)send_bare(c, acceptable_seq(c), TCP_ACK);
+    tcp_count_wait(c);
     tcp_timer_update(c);
 }

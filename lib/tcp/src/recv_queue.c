@@ -32,6 +32,8 @@ static struct tcp_range *range_of(struct seq_node *node) {
 
 static void range_remove(struct tcp_conn *c, struct tcp_range *r) {
     seq_tree_remove(&c->ranges, &r->node);
+    if (c->recent == &r->recent)
+        c->recent = r->recent.next == &r->recent ? NULL : r->recent.next;
     ring_remove(&r->recent);
     c->range_bytes -= r->end - r->node.seq;
     c->range_count--;
@@ -51,11 +53,25 @@ void tcp_receive_clear(struct tcp_conn *c) {
         range_discard(c, range_of(c->ranges.root));
 }
 
+/* To the front of the order of SACK blocks. */
+static void touched(struct tcp_conn *c, struct tcp_range *r) {
+    if (c->recent == &r->recent)
+        return;
+    ring_remove(&r->recent);
+    if (c->recent)
+        ring_push(c->recent, &r->recent);
+    else
+        ring_init(&r->recent);
+    c->recent = &r->recent;
+}
+
 /* Twice the buffer for the cost of packets that are not full, and never more than the stack has. */
 static bool has_memory(const struct tcp_conn *c, size_t bytes) {
     size_t mine = (size_t)c->rcv_truesize + bytes;
-    return c->tcp->rcv_bytes + bytes <= c->tcp->rcv_bytes_max
-           && mine <= (size_t)c->rcv_buf * 2 + TCP_BLOCK_BYTES;
+    /* What has been promised counts, where the buffer was made smaller since. */
+    uint32_t promised = c->rcv_bytes + (c->rcv_adv - c->rcv_nxt);
+    size_t buf = TARN_MAX(c->rcv_buf, promised);
+    return c->tcp->rcv_bytes + bytes <= c->tcp->rcv_bytes_max && mine <= buf * 2 + TCP_BLOCK_BYTES;
 }
 
 /* RFC 2018 section 8 lets a receiver forget what is out of order: the last thing to keep when
@@ -215,7 +231,7 @@ static struct tcp_range *range_new(struct tcp_conn *c, uint32_t seq, struct tarn
         .tail = pkt,
     };
     seq_tree_insert(&c->ranges, &r->node);
-    ring_push(c->recent.next, &r->recent);
+    touched(c, r);
     c->range_bytes += pkt->len;
     c->range_count++;
     return r;
@@ -228,8 +244,7 @@ static void receive_out_of_order(struct tcp_conn *c, struct tcp_segment *seg) {
     if (low && seq_le(seg->seq + pkt->len, low->end)) {
         c->tcp->stats.drop_duplicate++;
         c->duplicate = (struct tcp_sack_block){seg->seq, seg->seq + pkt->len};
-        ring_remove(&low->recent);
-        ring_push(c->recent.next, &low->recent);
+        touched(c, low);
         return;
     }
     if (low && seq_lt(low->end, seg->seq))
@@ -264,8 +279,7 @@ static void receive_out_of_order(struct tcp_conn *c, struct tcp_segment *seg) {
     seg->pkt = NULL;
     low->end += len;
     c->range_bytes += len;
-    ring_remove(&low->recent);
-    ring_push(c->recent.next, &low->recent);
+    touched(c, low);
     struct tcp_range *high;
     while ((high = range_of(seq_tree_above(&c->ranges, low->node.seq)))
            && seq_le(high->node.seq, low->end)) {
@@ -287,6 +301,8 @@ void tcp_receive_data(struct tcp_conn *c, struct tcp_segment *seg) {
 static void tune(struct tcp_conn *c, uint32_t n) {
     const struct tarn_tcp *tcp = c->tcp;
     uint32_t max = tcp->config.limits.rcv_buf_bytes_max;
+    if (c->own && c->own->budget.rcv_buf_bytes)
+        return;
     c->tune_bytes += n;
     if (c->tune_bytes >= c->rcv_buf / 2 && c->rcv_buf < max
         && tcp->rcv_bytes < tcp->rcv_bytes_max / 2) {
@@ -341,7 +357,7 @@ uint8_t tcp_receive_sacks(const struct tcp_conn *c, struct tcp_sack_block *block
         TARN_AT_N(blocks, max, 0u) = c->duplicate;
         n++;
     }
-    for (struct tcp_link *l = c->recent.next; l != &c->recent && n < max; l = l->next) {
+    for (struct tcp_link *l = c->recent; l && n < max; l = l->next == c->recent ? NULL : l->next) {
         const struct tcp_range *r = TARN_CONTAINER_OF(l, struct tcp_range, recent);
         TARN_AT_N(blocks, max, n) = (struct tcp_sack_block){r->node.seq, r->end};
         n++;

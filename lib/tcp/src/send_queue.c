@@ -84,7 +84,10 @@ static struct tcp_piece *block_append(struct tcp_conn *c) {
 
 uint32_t tcp_queue_room(const struct tcp_conn *c) {
     uint32_t queued = c->snd_end - c->snd_una;
-    uint32_t max = c->tcp->config.limits.snd_buf_bytes_max;
+    uint32_t max = tcp_snd_buf_max(c);
+    uint32_t unsent_max = c->own ? c->own->budget.unsent_bytes_max : 0;
+    if (unsent_max && seq_lt(c->snd_nxt, c->snd_end) && c->snd_end - c->snd_nxt >= unsent_max)
+        return 0;
     return queued < max ? max - queued : 0;
 }
 

@@ -284,6 +284,8 @@ void tcp_sent_sack(struct tcp_conn *c, const struct tcp_segment *seg, struct tcp
         }
         if (duplicate) {
             round->dsack |= i == 0;
+            if (c->own)
+                c->own->duplicates++;
             continue;
         }
         if (seq_le(c->snd_una, b.start) && seq_le(b.end, c->snd_nxt))

@@ -30,10 +30,14 @@ static const struct tarn_tcp_options options_default = {
 #define DEFAULT(set, defaults, field)                                                              \
     ((set)->field = (set)->field ? (set)->field : (defaults).field)
 
-static enum tarn_err fill_limits(struct tarn_tcp_limits *l, const struct tarn_tcp_cc_ops *cc) {
+static enum tarn_err fill_limits(struct tarn_tcp_limits *l,
+                                 const struct tarn_tcp_options *options) {
+    const struct tarn_tcp_cc_ops *cc = options->cc;
     DEFAULT(l, limits_default, connections_max);
     if (l->cc_blocks_max == 0)
         l->cc_blocks_max = cc->block_bytes ? l->connections_max : TARN_MIN(l->connections_max, 64u);
+    if (l->owns_max == 0)
+        l->owns_max = options->count ? l->connections_max : TARN_MIN(l->connections_max, 1024u);
     DEFAULT(l, limits_default, listeners_max);
     DEFAULT(l, limits_default, syn_queue_max);
     DEFAULT(l, limits_default, fast_open_pending_max);
@@ -85,6 +89,7 @@ static enum tarn_err take_memory(struct tarn_tcp *tcp) {
             : tarn_pool_init(&tcp->field, a, sizeof(struct type), _Alignof(struct type), (count))
     POOL(conns, tcp_conn, l->connections_max);
     POOL(flights, tcp_flight, l->connections_max);
+    POOL(owns, tcp_own, l->owns_max);
     POOL(halves, tcp_half, l->syn_queue_max);
     POOL(listeners, tcp_listener, l->listeners_max);
     POOL(pieces, tcp_piece, blocks * 2);
@@ -124,7 +129,7 @@ enum tarn_err tarn_tcp_new(const struct tarn_tcp_config *config, struct tarn_tcp
         return TARN_LIMIT;
     tcp->config = *config;
     enum tarn_err err = fill_options(&tcp->config.options);
-    err = err ? err : fill_limits(&tcp->config.limits, tcp->config.options.cc);
+    err = err ? err : fill_limits(&tcp->config.limits, &tcp->config.options);
     err = err ? err : take_memory(tcp);
     if (err)
         return err;

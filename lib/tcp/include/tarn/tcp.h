@@ -49,6 +49,8 @@ struct tarn_tcp_limits {
     uint32_t listeners_max;   /* [16] */
     uint32_t cc_blocks_max;   /* connections whose controller needs a block, as BBR does [64; all
                                * where options.cc is such a one] */
+    uint32_t owns_max; /* connections with a budget of their own, with AccECN's option, or with
+                        * counters [1024; all where options.count] */
     uint32_t
         fast_open_pending_max; /* connections opened by a cookie, and not yet acknowledged [32] */
     uint32_t fast_open_peers_max; /* addresses whose cookies are kept [64] */
@@ -87,6 +89,7 @@ struct tarn_tcp_options {
     bool no_syn_cookies;                          /* a full SYN queue drops SYNs instead */
     bool fast_open; /* RFC 7413: cookies are given, honoured, and asked for where connect_with is
                      * used. What comes with a SYN may come twice: for requests that may, only */
+    bool count;     /* each connection counts what tarn_tcp_info has under `count` [not] */
     bool pacing; /* a window is spread over the round trip, whatever the controller (BBR always) */
 };
 
@@ -185,6 +188,35 @@ TARN_MUST_USE enum tarn_err tarn_tcp_set_keepalive(struct tarn_flow *flow, tarn_
 /* RFC 5482's local side: data unacknowledged for so long ends the connection. 0: the stack's. Whole
  * milliseconds, up to 2^32 - 1. */
 TARN_MUST_USE enum tarn_err tarn_tcp_set_user_timeout(struct tarn_flow *flow, tarn_time timeout);
+/* On: what is less than a full segment waits, until it is off again, or the flow is shut down, or
+ * nothing was in flight for a retransmission timeout (TCP_CORK). */
+TARN_MUST_USE enum tarn_err tarn_tcp_set_cork(struct tarn_flow *flow, bool on);
+/* As tarn_flow_write; what is less than a full segment at its end waits for the next write, or an
+ * ACK, or as above (MSG_MORE). */
+TARN_MUST_USE enum tarn_err tarn_tcp_write_more(struct tarn_flow *flow, struct tarn_span data,
+                                                size_t *n);
+/* Copies what is to be read, from `skip` bytes on, and leaves it there (MSG_PEEK); answers as read.
+ */
+TARN_MUST_USE enum tarn_err tarn_tcp_peek(struct tarn_flow *flow, size_t skip,
+                                          struct tarn_bytes buf, size_t *n);
+
+/* What one connection may take, in place of what limits say for all. 0: what they say. */
+struct tarn_tcp_budget {
+    uint32_t snd_buf_bytes;    /* written and not acknowledged, at most (SO_SNDBUF) */
+    uint32_t rcv_buf_bytes;    /* the receive window, which is not tuned then (SO_RCVBUF); at least
+                                * 2304. What the peer was promised before stays promised */
+    uint32_t unsent_bytes_max; /* while so much was never sent, no write is taken and WRITABLE not
+                                * told (TCP_NOTSENT_LOWAT) */
+    uint16_t mss_max; /* of what is sent, and, before the SYN went out, of what the peer may send;
+                       * counted as in the MSS option, at least 64 (TCP_MAXSEG) */
+};
+/* Right behind connect it holds for the SYN, too. TARN_INVALID: more than limits allow; TARN_LIMIT:
+ * owns_max. */
+TARN_MUST_USE enum tarn_err tarn_tcp_set_budget(struct tarn_flow *flow,
+                                                const struct tarn_tcp_budget *budget);
+/* Of all connections that come by this listener from now on, as far as owns_max goes. */
+TARN_MUST_USE enum tarn_err tarn_tcp_listener_set_budget(struct tarn_listener *listener,
+                                                         const struct tarn_tcp_budget *budget);
 /* Another congestion controller, keeping cwnd, once connected. TARN_LIMIT: cc_blocks_max. */
 TARN_MUST_USE enum tarn_err tarn_tcp_set_cc(struct tarn_flow *flow,
                                             const struct tarn_tcp_cc_ops *cc);
@@ -232,6 +264,17 @@ struct tarn_tcp_info {
     uint32_t
         reordering_segments; /* the furthest that one of this flight was overtaken, up to 255 */
     const char *cc;
+
+    /* Where options.count; else 0. Until the last time that was told. Segments that left or came as
+     * one packet count each. */
+    uint64_t bytes_sent, bytes_resent; /* payload; the first has the second in it */
+    uint32_t segments_in, segments_out, data_segments_in, data_segments_out;
+    uint32_t out_of_order_segments; /* received */
+    uint32_t duplicate_segments;    /* sent, and reported as duplicates (RFC 2883) */
+    tarn_time since_data_in, since_ack_in, since_data_out;
+    /* How long there was something to send or not acknowledged; of that, how long the peer's
+     * window held it back, and how long the send buffer did. */
+    tarn_time busy, window_limited, buffer_limited;
 };
 TARN_MUST_USE enum tarn_err tarn_tcp_info(const struct tarn_flow *flow, struct tarn_tcp_info *out);
 
