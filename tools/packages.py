@@ -4,8 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
-from tools.common import Problem, say
+from tools.common import Problem, build_dir, run, say
 
 BUILD = ['gcc', 'libc6-dev', 'meson', 'ninja-build', 'pkgconf', 'libpcap-dev', 'nettle-dev', 'libgmp-dev', 'libssl-dev', 'binutils']
 RUN = BUILD + ['iproute2']
@@ -16,15 +17,18 @@ TEST = BUILD + ['redis-tools', 'python3-redis', 'mtools', 'dosfstools', 'libarch
                 'isc-dhcp-client', 'nmap', 'tshark', 'traceroute',
                 'qemu-utils', 'libnbd-bin', 'fio', 'fdisk', 'procps', 'tcpdump', 'bind9-utils', 'bind9-dnsutils',
                 'ldnsutils', 'knot', 'knot-dnsutils', 'nsd',
-                'valgrind', 'openssl', 'gnutls-bin'] + QEMU
+                'valgrind', 'openssl', 'gnutls-bin', 'busybox'] + QEMU
 FUZZ = TEST + ['libclang-rt-19-dev']
 BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk', 'nftables', 'slirp4netns', 'passt',
                'qemu-utils', 'fio', 'redis-tools']  # some are built with the tests
 # A package that another one stands in for: nginx-light by any nginx.
-STAND_INS = {'nginx-light': 'nginx', 'pkgconf': 'pkg-config', 'clang-format': 'clang-format-14'}
+STAND_INS = {'busybox': 'busybox', 'nginx-light': 'nginx', 'pkgconf': 'pkg-config', 'clang-format': 'clang-format-14'}
 # What these would start on the machine, now and at every boot: tests start their own, in namespaces.
 SERVICES = {'isc-dhcp-server': ['isc-dhcp-server'], 'radvd': ['radvd'], 'nsd': ['nsd'], 'knot': ['knot'],
             'nginx-light': ['nginx']}
+# What tests use of a package that nobody wants installed: unpacked into build/packages/NAME. A package whose
+# name changes with its version is named by another one that depends on it.
+UNPACKED = {'linux': 'linux-image-cloud-amd64'}
 
 
 def installed(package):
@@ -66,3 +70,23 @@ def ensure(packages, yes=False):
                        stderr=subprocess.DEVNULL)
     if quiet:
         say(f'The services that came along are switched off: {" ".join(quiet)}')
+
+
+def unpack(names):
+    """Fetches what is missing of UNPACKED, and puts it where tests look for it. Without it they skip, and say so."""
+    for name, package in UNPACKED.items():
+        folder = os.path.join(build_dir('packages'), name)
+        if name not in names or os.path.exists(folder) or not shutil.which('apt-get'):
+            continue
+        said = subprocess.run(['apt-cache', 'depends', package], capture_output=True, text=True).stdout
+        real = [line.split()[-1] for line in said.splitlines() if 'Depends: ' + name in line]
+        say(f'unpack {(real or [package])[0]} into build/packages/{name} ...')
+        with tempfile.TemporaryDirectory() as where:
+            got = subprocess.run(['apt-get', 'download', '-q', *(real or [package])[:1]], cwd=where, capture_output=True)
+            archives = os.listdir(where)
+            if got.returncode != 0 or not archives:
+                say(f'  could not be fetched: {got.stderr.decode(errors="replace").strip()[-200:]}')
+                continue
+            os.makedirs(os.path.dirname(folder), exist_ok=True)
+            run(['dpkg-deb', '-x', os.path.join(where, archives[0]), folder + '.part'])
+            os.rename(folder + '.part', folder)

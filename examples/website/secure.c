@@ -6,7 +6,6 @@
 #include <tarn/tls_session.h>
 #include <tarn/x509_issue.h>
 
-#define CONNECTIONS 48
 #define DAY 86400
 #define TICKETS_REMEMBERED 4096
 #define TICKETS_LIVE_S 7200
@@ -53,7 +52,7 @@ static void say_fingerprint(struct tarn_env *env, struct tarn_span der) {
 }
 
 struct tarn_listener *website_secure(struct tarn_env *env, struct tarn_listener *below,
-                                     struct tarn_span name) {
+                                     struct tarn_span name, uint32_t connections) {
     struct secure *s = TARN_NEW(tarn_env_alloc(env), struct secure);
     int64_t now = (int64_t)(tarn_wall_ns(env) / 1000000000);
     struct tarn_tls_flows *flows;
@@ -77,7 +76,7 @@ struct tarn_listener *website_secure(struct tarn_env *env, struct tarn_listener 
         .tasks = tarn_env_tasks(env),
         .clock = tarn_env_clock(env),
         .tls = &s->config,
-        .connections = CONNECTIONS,
+        .connections = connections,
     };
     if (tarn_tls_flows_new(&config, &flows))
         return NULL;

@@ -8,6 +8,9 @@
 /* TLS on what `below` accepts, with a key and a certificate for `name` that are made now, and whose
  * fingerprint is said. NULL: not enough memory. */
 struct tarn_listener *website_secure(struct tarn_env *env, struct tarn_listener *below,
-                                     struct tarn_span name);
+                                     struct tarn_span name, uint32_t connections);
+
+/* What a connection may take, at most. */
+#define WEBSITE_TLS_BYTES ((size_t)48 << 10)
 
 #endif

@@ -11,6 +11,10 @@ TARN_KEY_U16(port, 80, "TCP port to listen on");
 TARN_KEY_BOOL(tls, "serve HTTPS, with a key and a certificate made at start");
 TARN_KEY_STR(tls_name, "localhost", "whom that certificate is for: a DNS name or an address");
 
+#define CONNECTIONS_MIN 8
+#define CONNECTIONS_MAX 128
+#define HTTP_BYTES ((size_t)24 << 10) /* of a connection, with default limits */
+
 extern const uint8_t website_site[], website_site_end[]; /* from pack.py */
 
 /* The server's deadlines are the loop's. */
@@ -36,6 +40,13 @@ static int failed(struct tarn_env *env, const char *what, const char *why) {
     return 1;
 }
 
+/* What a connection takes is taken at the start: in a small machine there are fewer of them. */
+static uint32_t connections_of(struct tarn_env *env, bool secure) {
+    size_t each = HTTP_BYTES + (secure ? WEBSITE_TLS_BYTES : 0);
+    size_t room = tarn_env_memory_left(env) / 4 * 3 / each;
+    return (uint32_t)TARN_MAX(TARN_MIN(room, (size_t)CONNECTIONS_MAX), (size_t)CONNECTIONS_MIN);
+}
+
 static void say_listening(struct tarn_env *env, uint16_t number) {
     char text[64];
     struct tarn_writer w = TARN_WRITER_ARRAY(text);
@@ -55,8 +66,12 @@ int tarn_main(struct tarn_env *env) {
     if (err)
         return failed(env, "cannot listen; choose another with --port", tarn_err_name(err));
 
-    if (tarn_key_bool(env, &tls)
-        && !(listener = website_secure(env, listener, tarn_key_str(env, &tls_name))))
+    bool secure = tarn_key_bool(env, &tls);
+    struct tarn_http_limits limits = tarn_http_limits_default;
+    limits.connections_max = connections_of(env, secure);
+    if (secure
+        && !(listener = website_secure(env, listener, tarn_key_str(env, &tls_name),
+                                       limits.connections_max)))
         return failed(env, "no HTTPS", "not enough memory, or --tls-name is no name");
 
     struct tarn_kv_tar_config archive = {
@@ -84,6 +99,7 @@ int tarn_main(struct tarn_env *env) {
         .tasks = tarn_env_tasks(env),
         .clock = tarn_env_clock(env),
         .listener = listener,
+        .limits = &limits,
         .handler = tarn_http_files_handler(files),
     };
     struct website *site_server = TARN_NEW(tarn_env_alloc(env), struct website);

@@ -59,6 +59,7 @@ def images_build(folder):
     assert "hello" in EXAMPLES and "website" in EXAMPLES, EXAMPLES
     wanted = [os.path.relpath(image(name), WORK) for name in (*EXAMPLES, *GUESTS)]
     subprocess.run(["ninja", "-j2", "-C", WORK, *wanted], check=True, stdout=log, stderr=log)
+    nested.begin(image)
 
 
 def stripped(name, folder):
@@ -336,7 +337,7 @@ def serve(tender, *words):
 
 def check_website(tender):
     make_tap("tarn0")
-    guest = serve(tender, "--mem=10", "--net:service=tarn0", "--", image("website"), f"--ipv4={ADDRESS}/24",
+    guest = serve(tender, "--mem=8", "--net:service=tarn0", "--", image("website"), f"--ipv4={ADDRESS}/24",
                   "--port=80")
     site = f"{SOURCE}/examples/website/site"
     for name in ("style.css", "favicon.svg", ""):
@@ -353,7 +354,7 @@ def part_of_ours(function):
 
 @part_of_ours
 def tap_website(folder):
-    """the website serves its pages to curl over a tap, in 10 MB"""
+    """the website serves its pages to curl over a tap, in 8 MB"""
     check_website(TENDER)
 
 
@@ -625,5 +626,9 @@ def operator(folder):
 
 
 import upstream_guests  # noqa: E402,F401 (checks that come last)
+import nested  # noqa: E402
 
-sys.exit(main(images_build))
+try:
+    sys.exit(main(images_build))
+finally:
+    nested.end()

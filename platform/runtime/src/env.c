@@ -31,6 +31,10 @@ struct tarn_alloc *tarn_env_alloc(struct tarn_env *env) {
     return &env->arena.alloc;
 }
 
+size_t tarn_env_memory_left(struct tarn_env *env) {
+    return env->arena.mem.len - env->arena.used;
+}
+
 struct tarn_tasks *tarn_env_tasks(struct tarn_env *env) {
     return &env->tasks;
 }

@@ -101,6 +101,8 @@ void tarn_put(struct tarn_env *env, struct tarn_span text);
 /* Text made of pieces: build it with a tarn_writer and tarn_put it. */
 
 struct tarn_alloc *tarn_env_alloc(struct tarn_env *env);
+/* Bytes that nobody has taken yet: for a program that makes its tables as large as its machine. */
+size_t tarn_env_memory_left(struct tarn_env *env);
 /* Ends the program where the platform has no entropy, with a message. */
 struct tarn_random *tarn_env_random(struct tarn_env *env);
 struct tarn_log *tarn_env_log(struct tarn_env *env);
