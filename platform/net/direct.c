@@ -22,6 +22,7 @@ TARN_KEY_(vlan, "vlan", "0", "802.1Q VLAN of the network device, 1 to 4094; 0: u
 TARN_KEY_BOOL(ipv6_auto,
               "get IPv6 addresses and routers from router advertisements, and by DHCPv6 what they "
               "say comes by it");
+TARN_KEY_BOOL(redirects, "let routers send us to another one, or straight to a neighbour, by ICMP");
 
 /* How long a program waits for its first address before it goes on without one. */
 #define LEASE_WAIT TARN_SEC(30)
@@ -127,7 +128,8 @@ static enum tarn_err direct_new(struct tarn_env *env, const char *name, struct d
                                        .tasks = tarn_env_tasks(env),
                                        .pkts = tarn_env_pkts(env),
                                        .log = tarn_env_log(env),
-                                       .vlan = (uint16_t)tarn_key_u64(env, &vlan)};
+                                       .vlan = (uint16_t)tarn_key_u64(env, &vlan),
+                                       .redirects = tarn_key_bool(env, &redirects)};
     const char *wrong = read_keys(env, &config);
     if (wrong) {
         say(env, name, wrong);

@@ -117,9 +117,11 @@ void icmpv4_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_
     } else if (type == ICMPV4_UNREACHABLE || type == ICMPV4_TIME_EXCEEDED
                || type == ICMPV4_PARAMETER) {
         error_in(ip, iface, type, code, rest, s, now);
+    } else if (type == ICMPV4_REDIRECT) {
+        ip->stats.drops_icmp += !redirect_v4(ip, iface, meta, code, rest, s, now);
     } else {
-        /* Replies to echoes are the registered upper's; source quench and redirects are not
-         * followed (RFC 6633, and a host's routes are its operator's). */
+        /* Replies to echoes are the registered upper's; source quench is not followed (RFC 6633).
+         */
         struct tarn_ip_upper *upper = TARN_AT(ip->uppers, TARN_IP_PROTO_ICMP);
         if (upper) {
             ip_deliver(ip, upper, meta, pkt, now);

@@ -133,6 +133,7 @@ struct iface {
     struct tarn_link *link;
     uint8_t index;
     bool stands_in; /* for any address that is not ours */
+    bool redirects; /* are followed */
     uint16_t mtu;
     struct own *addrs;
     struct tarn_pkt_queue loop; /* packets to ourselves, at their IP header */
@@ -200,6 +201,22 @@ struct path_mtus {
     struct tarn_lru lru; /* by when they were told */
 };
 
+/* -- redirects (redirect.c) -- */
+
+struct redirect {
+    struct tarn_map_link link;
+    struct tarn_lru_link lru;
+    const struct iface *iface;
+    struct tarn_ip_addr dst, router; /* the route's router, which it corrects */
+    struct tarn_ip_addr target;      /* the better one, or `dst` itself: it is on the link */
+    tarn_time expires;
+};
+struct redirects {
+    struct tarn_pool pool;
+    struct tarn_map by_dst;
+    struct tarn_lru lru; /* by when they came */
+};
+
 /* -- reassembly (reass.c) -- */
 
 struct reass_key {
@@ -244,6 +261,7 @@ struct tarn_ip {
     struct tarn_map own_by_addr, group_by_addr;
     struct routes routes;
     struct path_mtus path_mtus;
+    struct redirects redirects;
     struct reass reass;
     struct ndp ndp;
     struct tarn_timers timers; /* of datagrams */
@@ -364,6 +382,23 @@ enum tarn_err pmtu_init(struct tarn_ip *ip);
 uint16_t pmtu_get(struct tarn_ip *ip, const struct tarn_ip_addr *dst, uint16_t link_mtu);
 void pmtu_set(struct tarn_ip *ip, const struct tarn_ip_addr *dst, uint16_t mtu, tarn_time now);
 
+/* redirect.c */
+enum tarn_err redirect_init(struct tarn_ip *ip);
+/* Who is to be asked in `router`'s place for that destination; NULL: nobody else. */
+const struct tarn_ip_addr *redirect_get(struct tarn_ip *ip, const struct iface *iface,
+                                        const struct tarn_ip_addr *dst,
+                                        const struct tarn_ip_addr *router);
+/* A packet to `dst` found no neighbour: what was said about it is forgotten. */
+void redirect_unreachable(struct tarn_ip *ip, const struct tarn_ip_addr *dst);
+/* A message; false where it is not followed. `quoted` begins at the header of what it is about, and
+ * `body` behind the checksum. */
+TARN_MUST_USE bool redirect_v4(struct tarn_ip *ip, struct iface *iface,
+                               const struct tarn_ip_meta *meta, uint8_t code, uint32_t target,
+                               struct tarn_span quoted, tarn_time now);
+TARN_MUST_USE bool redirect_v6(struct tarn_ip *ip, struct iface *iface,
+                               const struct tarn_ip_meta *meta, struct tarn_span body,
+                               tarn_time now);
+
 /* reass.c */
 enum tarn_err reass_init(struct tarn_ip *ip);
 /* A fragment: `pkt` is at its data, `header_bytes` of headers in front of it. The whole datagram,
@@ -406,6 +441,7 @@ enum tarn_err ipv4_send(struct tarn_ip *ip, const struct tarn_ip_meta *meta, str
 enum icmpv4_type {
     ICMPV4_ECHO_REPLY = 0,
     ICMPV4_UNREACHABLE = 3,
+    ICMPV4_REDIRECT = 5,
     ICMPV4_ECHO = 8,
     ICMPV4_TIME_EXCEEDED = 11,
     ICMPV4_PARAMETER = 12,

@@ -6,6 +6,7 @@ static void defaults(struct tarn_ip_config *c) {
     c->hops = c->hops ? c->hops : 64;
     l->addrs_max = l->addrs_max ? l->addrs_max : 32;
     l->routes_max = l->routes_max ? l->routes_max : 64;
+    l->redirects_max = l->redirects_max ? l->redirects_max : 64;
     l->groups_max = l->groups_max ? l->groups_max : 64;
     l->sources_max = l->sources_max ? l->sources_max : 64;
     l->path_mtus_max = l->path_mtus_max ? l->path_mtus_max : 256;
@@ -87,6 +88,8 @@ enum tarn_err tarn_ip_new(const struct tarn_ip_config *config, struct tarn_ip **
     if (!err)
         err = pmtu_init(ip);
     if (!err)
+        err = redirect_init(ip);
+    if (!err)
         err = reass_init(ip);
     if (!err)
         err = ndp_init(ip);
@@ -134,6 +137,7 @@ void ip_unreachable(struct tarn_ip *ip, struct tarn_pkt *pkt, tarn_time now) {
         meta = (struct tarn_ip_meta){.src = v6.src, .dst = v6.dst, .proto = v6.next};
         quoted = tarn_span_after(packet, IPV6_HEADER_BYTES);
     }
+    redirect_unreachable(ip, &meta.dst);
     struct tarn_ip_upper *upper = TARN_AT(ip->uppers, meta.proto);
     if (upper && upper->ops->error && quoted.len >= 8)
         upper->ops->error(upper, &meta, TARN_IP_ERROR_UNREACHABLE, 0, quoted, now);
@@ -319,5 +323,6 @@ void tarn_ip_stats(const struct tarn_ip *ip, struct tarn_ip_stats *out) {
     out->addrs = ip->owns.live;
     out->routes = ip->routes.pool.live;
     out->path_mtus = ip->path_mtus.pool.live;
+    out->redirects = ip->redirects.pool.live;
     out->neighbours = ip->ndp.neighs.live;
 }

@@ -217,7 +217,8 @@ void ndp_input(struct tarn_ip *ip, struct iface *iface, const struct tarn_ip_met
         if (valid)
             ra_input(ip, iface, &meta->src, body, now);
         break;
-    default: break; /* we are no router, and redirects are not followed */
+    case ICMPV6_REDIRECT: valid = redirect_v6(ip, iface, meta, body, now); break;
+    default: break; /* we are no router */
     }
     ip->stats.drops_icmp += !valid;
 }

@@ -100,10 +100,12 @@ enum tarn_err path_way(struct tarn_ip *ip, unsigned bound, const struct tarn_ip_
         return TARN_NOT_FOUND;
     out->iface = &TARN_AT(ip->ifaces, r->entry.iface);
     out->kind = TARN_LINK_NEIGHBOUR;
-    if (!tarn_ip_addr_is_any(&r->entry.gateway))
-        out->next_hop = r->entry.gateway;
-    else if (is_broadcast(out->iface, dst))
+    if (!tarn_ip_addr_is_any(&r->entry.gateway)) {
+        const struct tarn_ip_addr *better = redirect_get(ip, out->iface, dst, &r->entry.gateway);
+        out->next_hop = better ? *better : r->entry.gateway;
+    } else if (is_broadcast(out->iface, dst)) {
         out->kind = TARN_LINK_BROADCAST;
+    }
     return TARN_OK;
 }
 

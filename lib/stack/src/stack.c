@@ -49,7 +49,9 @@ static enum tarn_err make_ip(struct tarn_stack *stack, const struct tarn_stack_c
                                 .limits = config->ip};
     unsigned iface;
     enum tarn_err err = tarn_ip_new(&ip, &stack->ip);
-    return err ? err : tarn_ip_add_link(stack->ip, tarn_ethernet_link(stack->ethernet), &iface);
+    if (!err)
+        err = tarn_ip_add_link(stack->ip, tarn_ethernet_link(stack->ethernet), &iface);
+    return err ? err : tarn_ip_follow_redirects(stack->ip, iface, config->redirects);
 }
 
 static enum tarn_err start_ipv6(struct tarn_stack *stack, const struct tarn_stack_config *config,

@@ -64,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     world_init(&w, (struct tarn_ip_limits){.reass_max = 4,
                                            .reass_pieces_max = 8,
                                            .path_mtus_max = 4,
+                                           .redirects_max = 4,
                                            .loop_max = 8,
                                            .neighbours_max = 8,
                                            .sources_max = 6});
@@ -74,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         abort();
     w.reject = size & 1;
     tarn_ip_forward_by(w.ip, size & 4 ? &forwarder : NULL);
-    if (tarn_ip_stand_in(w.ip, 0, size & 8))
+    if (tarn_ip_stand_in(w.ip, 0, size & 8) || tarn_ip_follow_redirects(w.ip, 0, true))
         abort();
 
     join_groups(&w);

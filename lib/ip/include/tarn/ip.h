@@ -42,6 +42,7 @@ struct tarn_ip_limits {
     uint32_t neighbours_max;       /* IPv6 neighbours remembered (IPv4's are the link's) [512] */
     uint32_t sources_max;          /* senders named by the filters of all groups [64] */
     uint32_t path_mtus_max;        /* destinations with a path MTU of their own [256] */
+    uint32_t redirects_max;        /* destinations with another router than their route says [64] */
     uint32_t reass_max;            /* datagrams being put together [64] */
     uint32_t reass_pieces_max;     /* fragments kept of one datagram [64] */
     size_t reass_bytes_max;        /* packet memory held by all fragments [1 MiB] */
@@ -172,6 +173,13 @@ TARN_MUST_USE enum tarn_err tarn_ip_route_add(struct tarn_ip *ip,
 /* TARN_NOT_FOUND: there is none like it. */
 TARN_MUST_USE enum tarn_err tarn_ip_route_remove(struct tarn_ip *ip,
                                                  const struct tarn_ip_route_entry *route);
+/* On: what comes by that interface to send packets for one host to another router, or straight to
+ * it, is followed, if it passes the checks of RFC 1122 section 3.2.2.2 (of which the first is that
+ * it comes from the router that is used now) or RFC 4861 section 8.1, for ten minutes or until who
+ * was named does not answer. Off, as it is at first: nothing is, and what was is forgotten. Whoever
+ * is on the link can forge the router's address, so this is to trust the link. While there is a
+ * forwarder none is followed (RFC 1812 section 5.2.7.2). TARN_INVALID: no such interface. */
+TARN_MUST_USE enum tarn_err tarn_ip_follow_redirects(struct tarn_ip *ip, unsigned iface, bool on);
 
 /* -- forwarding ---------------------------------------------------------------------------------
  */
@@ -230,7 +238,8 @@ struct tarn_ip_stats {
     uint64_t drops_link;       /* refused below: full, or the neighbour is known not to answer */
     uint64_t drops_unresolved; /* the neighbour did not answer */
     uint64_t path_mtu_changes;
-    uint32_t reass, reass_bytes, addrs, routes, path_mtus, neighbours; /* now */
+    uint64_t redirects_in; /* followed; others are in drops_icmp */
+    uint32_t reass, reass_bytes, addrs, routes, path_mtus, redirects, neighbours; /* now */
 };
 void tarn_ip_stats(const struct tarn_ip *ip, struct tarn_ip_stats *out);
 

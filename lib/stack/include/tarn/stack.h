@@ -43,6 +43,7 @@ struct tarn_stack_config {
     bool ipv6_auto;
     bool ipv6_dhcp; /* an IPv6 address comes by DHCPv6, whatever routers say; routes are theirs */
     bool ipv6_temporary; /* with temporary ones beside the stable ones (RFC 8981) */
+    bool redirects;      /* routers may send us elsewhere: tarn_ip_follow_redirects */
     bool ipv4_dhcp;      /* IPv4's address and routes come by DHCP; leave ipv4 any */
     bool ipv4_probe; /* a leased address is used when nobody answers for it (RFC 5227), not at once
                       */
