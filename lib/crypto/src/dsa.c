@@ -18,7 +18,7 @@ static void params_from(struct dsa_params *params, const struct tarn_public_key 
 /* The leftmost bits of the digest, as many as q has (FIPS 186-4 section 4.6). */
 static struct tarn_span digest_for(const struct tarn_scheme *s, const struct tarn_public_key *key,
                                    struct tarn_span message, uint8_t *hash) {
-    tarn_digest_of(s->digest, message, tarn_bytes_of(hash, s->digest->digest_bytes));
+    scheme_digest(s, message, hash);
     return tarn_span_first(tarn_span_of(hash, s->digest->digest_bytes),
                            (number_bits(key->q) + 7) / 8);
 }

@@ -166,7 +166,7 @@ static enum tarn_err verify_numbers(const struct tarn_scheme *scheme,
     if (r.len > TARN_EC_SCALAR_BYTES_MAX || s.len > TARN_EC_SCALAR_BYTES_MAX
         || !point_from(&p, key->type, key->point))
         return TARN_PEER;
-    tarn_digest_of(scheme->digest, message, tarn_bytes_of(digest, scheme->digest->digest_bytes));
+    scheme_digest(scheme, message, digest);
     dsa_signature_init(&sig);
     number_set(sig.r, r);
     number_set(sig.s, s);
@@ -237,7 +237,7 @@ static enum tarn_err sign_numbers(const struct tarn_scheme *scheme,
     struct nonce nonce;
     if (!scalar_from(&scalar, key->pub.type, key->secret))
         return TARN_INVALID;
-    tarn_digest_of(scheme->digest, message, whole);
+    scheme_digest(scheme, message, digest);
     nonce_init(&nonce, random, key->secret, tarn_bytes_span(whole));
     dsa_signature_init(&sig);
     ecdsa_sign(&scalar, &nonce, nonce_fill, whole.len, digest, &sig);

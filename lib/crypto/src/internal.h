@@ -30,6 +30,10 @@ void random_for_nettle(void *ctx, size_t len, uint8_t *dst);
 TARN_MUST_USE bool der_pair_read(struct tarn_span der, struct tarn_span *r, struct tarn_span *s);
 void der_pair_write(struct tarn_writer *w, struct tarn_span r, struct tarn_span s);
 
+/* scheme->digest of the message, or the message itself where it is that already. */
+void scheme_digest(const struct tarn_scheme *scheme, struct tarn_span message,
+                   uint8_t out[TARN_DIGEST_BYTES_MAX]);
+
 /* The NIST curves. */
 const struct ecc_curve *curve_of(enum tarn_pk_type type);
 enum tarn_err ec_public(enum tarn_pk_type type, struct tarn_span secret, struct tarn_bytes point);

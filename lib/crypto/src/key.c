@@ -128,6 +128,17 @@ enum tarn_err tarn_agree(enum tarn_pk_type type, struct tarn_span secret, struct
     return any ? TARN_OK : TARN_PEER;
 }
 
+void scheme_digest(const struct tarn_scheme *scheme, struct tarn_span message,
+                   uint8_t out[TARN_DIGEST_BYTES_MAX]) {
+    struct tarn_bytes digest = tarn_bytes_of(out, scheme->digest->digest_bytes);
+    if (!scheme->prehashed) {
+        tarn_digest_of(scheme->digest, message, digest);
+        return;
+    }
+    TARN_ASSERT(message.len == digest.len);
+    tarn_bytes_copy(digest, message);
+}
+
 enum tarn_err tarn_verify(const struct tarn_public_key *key, const struct tarn_scheme *scheme,
                           struct tarn_span message, struct tarn_span signature) {
     if (!scheme->ops->serves(key->type) || tarn_public_key_check(key))

@@ -29,15 +29,16 @@ static struct tarn_span digest_info(const struct tarn_digest *digest) {
 }
 
 /* EMSA-PKCS1-v1_5: 00 01 ff.. 00 DigestInfo. */
-static enum tarn_err pkcs1_encode(const struct tarn_digest *digest, struct tarn_span message,
+static enum tarn_err pkcs1_encode(const struct tarn_scheme *s, struct tarn_span message,
                                   struct tarn_bytes em) {
+    const struct tarn_digest *digest = s->digest;
     uint8_t hash[TARN_DIGEST_BYTES_MAX];
     struct tarn_span info = digest_info(digest);
     struct tarn_writer w = tarn_writer_over(em);
     size_t tail = info.len + digest->digest_bytes;
     if (info.len == 0 || em.len < tail + 11)
         return TARN_INVALID;
-    tarn_digest_of(digest, message, tarn_bytes_of(hash, digest->digest_bytes));
+    scheme_digest(s, message, hash);
     tarn_writer_u16be(&w, 1);
     for (size_t i = 0; i < em.len - tail - 3; i++)
         tarn_writer_u8(&w, 0xff);
@@ -52,7 +53,7 @@ static enum tarn_err pkcs1_verify(const struct tarn_scheme *s, const struct tarn
                                   struct tarn_span message, struct tarn_span signature) {
     uint8_t got[RSA_BYTES_MAX], want[RSA_BYTES_MAX];
     size_t bytes = rsa_bytes(key);
-    enum tarn_err err = pkcs1_encode(s->digest, message, tarn_bytes_of(want, bytes));
+    enum tarn_err err = pkcs1_encode(s, message, tarn_bytes_of(want, bytes));
     if (!err)
         err = rsa_public_op(key, signature, tarn_bytes_of(got, bytes));
     if (err)
@@ -78,7 +79,7 @@ static enum tarn_err pkcs1_sign(const struct tarn_scheme *s, const struct tarn_p
     if (tarn_public_key_check(&key->pub))
         return TARN_INVALID;
     struct tarn_bytes whole = {em, rsa_bytes(&key->pub)};
-    enum tarn_err err = pkcs1_encode(s->digest, message, whole);
+    enum tarn_err err = pkcs1_encode(s, message, whole);
     return err ? err : sign_encoded(key, random, tarn_bytes_span(whole), w);
 }
 
@@ -88,7 +89,7 @@ static void pss_hash(const struct tarn_scheme *s, struct tarn_span message, stru
     static const uint8_t zeros[8];
     uint8_t hash[TARN_DIGEST_BYTES_MAX];
     struct tarn_digest_ctx c;
-    tarn_digest_of(s->digest, message, tarn_bytes_of(hash, s->digest->digest_bytes));
+    scheme_digest(s, message, hash);
     tarn_digest_init(&c, s->digest);
     tarn_digest_update(&c, TARN_SPAN_ARRAY(zeros));
     tarn_digest_update(&c, tarn_span_of(hash, s->digest->digest_bytes));

@@ -97,6 +97,7 @@ struct tarn_scheme {
     const struct tarn_digest *digest; /* NULL: the scheme has its own */
     const struct tarn_digest *mgf;    /* PSS: of the mask */
     size_t salt_bytes;                /* PSS */
+    bool prehashed; /* the message given is its digest already: for who hashes as it comes */
 };
 /* ECDSA with a DER signature (X.509, TLS), and with r and s side by side (DNSSEC, P1363, JOSE).
  * Nonces are made from the key, the message and `random` together, so that a poor source of
@@ -115,7 +116,8 @@ extern const struct tarn_scheme tarn_dsa_sha1, tarn_dsa_sha256;
 extern const struct tarn_scheme tarn_ed25519, tarn_ed448; /* RFC 8032, pure */
 
 /* TARN_PEER: not a signature of that message by that key. TARN_INVALID: the scheme is for another
- * type of key, or the key is not served. */
+ * type of key, or the key is not served. With a prehashed scheme the message has the length of its
+ * digest, or the call traps. */
 TARN_MUST_USE enum tarn_err tarn_verify(const struct tarn_public_key *key,
                                         const struct tarn_scheme *scheme, struct tarn_span message,
                                         struct tarn_span signature);
