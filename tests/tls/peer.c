@@ -5,7 +5,8 @@
  *
  * usage: tls-peer server|client PORT [--cert F --key F] [--ca F] [--name N] [--alpn A,B]
  * [--client-auth]
- *                 [--groups-off BITS] [--suites-off BITS] [--keylog F] [--update] [--times N]
+ *                 [--groups-off BITS] [--suites-off BITS] [--min 12|13] [--max 12|13] [--fallback]
+ * [--keylog F] [--update] [--times N]
  * [--grease]
  *                 [--elsewhere] (the key signs on request, outside the engine)
  *                 [--tickets] [--early BYTES] (a server's tickets, a client's sessions; with early
@@ -154,9 +155,9 @@ static bool use(int fd, struct tarn_bytes data, struct tarn_span *echo) {
 
 static void say_connected(void) {
     static const char *const early[] = {"", " early offered", " early taken", " early refused"};
-    fprintf(stderr, "connected suite %d group %d alpn %.*s%s%s\n", tls.suite, tls.group,
-            (int)tls.alpn_len, (const char *)tls.alpn, tarn_tls_resumed(&tls) ? " resumed" : "",
-            early[tarn_tls_early_of(&tls)]);
+    fprintf(stderr, "connected version %x suite %d group %d alpn %.*s%s%s\n",
+            tarn_tls_version(&tls), tls.suite, tls.group, (int)tls.alpn_len, (const char *)tls.alpn,
+            tarn_tls_resumed(&tls) ? " resumed" : "", early[tarn_tls_early_of(&tls)]);
 }
 
 static int run(int fd, struct tarn_span all) {
@@ -259,7 +260,12 @@ int main(int argc, char **argv) {
             config.client_auth = TARN_TLS_CLIENT_MUST;
         else if (!strcmp(argv[i], "--update"))
             update = true;
-        else if (!strcmp(argv[i], "--grease"))
+        else if (!strcmp(argv[i], "--fallback"))
+            config.fallback = true;
+        else if (!strcmp(argv[i], "--min") || !strcmp(argv[i], "--max")) {
+            uint16_t version = strcmp(value, "12") ? TARN_TLS_13 : TARN_TLS_12;
+            *(argv[i++][3] == 'i' ? &config.version_min : &config.version_max) = version;
+        } else if (!strcmp(argv[i], "--grease"))
             config.grease = true;
         else if (!strcmp(argv[i], "--elsewhere"))
             elsewhere = true;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: ISC */
-/* Certificate, CertificateVerify and Finished (RFC 8446 section 4.4), ours and theirs. */
+/* Certificate, CertificateVerify and Finished (RFC 8446 section 4.4), ours and theirs; what TLS 1.2
+ * (RFC 5246 section 7.4) has of them in common stands here, too. */
 #include "internal.h"
 
 struct scheme {
     uint16_t id;
     const struct tarn_scheme *scheme;
-    enum tarn_pk_type type; /* TARN_PK_NONE: for signatures of certificates only */
+    enum tarn_pk_type type; /* TARN_PK_NONE: with TLS 1.3 for signatures of certificates only */
 };
 #define SCHEMES 11
 
@@ -20,6 +21,21 @@ static struct scheme scheme_at(size_t i) {
     return TARN_AT(schemes, i);
 }
 
+/* With the digest in place of the message. */
+static const struct tarn_scheme *prehashed(const struct tarn_scheme *s) {
+    static const struct tarn_scheme all[] = {
+        {"ecdsa-sha256", &tarn_ecdsa_ops, &tarn_sha256, NULL, 0, true},
+        {"ecdsa-sha384", &tarn_ecdsa_ops, &tarn_sha384, NULL, 0, true},
+        {"rsa-pss-sha256", &tarn_rsa_pss_ops, &tarn_sha256, &tarn_sha256, 32, true},
+        {"rsa-pss-sha384", &tarn_rsa_pss_ops, &tarn_sha384, &tarn_sha384, 48, true},
+        {"rsa-sha256", &tarn_rsa_pkcs1_ops, &tarn_sha256, NULL, 0, true},
+        {"rsa-sha384", &tarn_rsa_pkcs1_ops, &tarn_sha384, NULL, 0, true}};
+    for (size_t i = 0; i < TARN_COUNT_OF(all); i++)
+        if (TARN_AT(all, i).ops == s->ops && TARN_AT(all, i).digest == s->digest)
+            return &TARN_AT(all, i);
+    return NULL;
+}
+
 void put_schemes(struct tarn_writer *w) {
     tarn_writer_u16be(w, EXT_SIG_ALGS);
     size_t ext = vector_open(w), list = vector_open(w);
@@ -27,6 +43,14 @@ void put_schemes(struct tarn_writer *w) {
         tarn_writer_u16be(w, scheme_at(i).id);
     vector_close(w, list);
     vector_close(w, ext);
+}
+
+void put_transcript_schemes(struct tarn_writer *w) {
+    size_t list = vector_open(w);
+    for (size_t i = 0; i < SCHEMES; i++)
+        if (prehashed(scheme_at(i).scheme))
+            tarn_writer_u16be(w, scheme_at(i).id);
+    vector_close(w, list);
 }
 
 bool schemes_parse(struct tarn_span ext, uint16_t *bits) {
@@ -42,10 +66,19 @@ bool schemes_parse(struct tarn_span ext, uint16_t *bits) {
     return true;
 }
 
+/* In TLS 1.2 ECDSA's digest and curve are independent, RSA-PKCS1 is there, and what signs for a
+ * client must do so over a digest. */
+static bool scheme_fits(const struct tarn_tls *t, struct scheme s, enum tarn_pk_type type) {
+    if (t->version != TARN_TLS_12)
+        return s.type == type;
+    return s.scheme->ops->serves(type) && t->key_types >> type & 1
+           && (t->config->server || prehashed(s.scheme));
+}
+
 /* The first scheme for that type of key that the other side takes; -1: none. */
 static int scheme_for(const struct tarn_tls *t, enum tarn_pk_type type) {
     for (size_t i = 0; i < SCHEMES; i++)
-        if (type != TARN_PK_NONE && scheme_at(i).type == type && t->peer_schemes >> i & 1)
+        if (type != TARN_PK_NONE && t->peer_schemes >> i & 1 && scheme_fits(t, scheme_at(i), type))
             return (int)i;
     return -1;
 }
@@ -66,6 +99,7 @@ bool choose_identity(struct tarn_tls *t) {
             continue;
         t->identity = id;
         t->scheme = scheme_at((size_t)scheme).scheme;
+        t->scheme_id = scheme_at((size_t)scheme).id;
         if (named || !t->config->server)
             return true;
     }
@@ -74,8 +108,11 @@ bool choose_identity(struct tarn_tls *t) {
 
 enum tarn_tls_alert send_certificate(struct tarn_tls *t, struct tarn_span context) {
     struct tarn_writer w = message_begin(t, MSG_CERTIFICATE);
-    tarn_writer_u8(&w, (uint8_t)context.len);
-    tarn_writer_span_put(&w, context);
+    bool is_12 = t->version == TARN_TLS_12;
+    if (!is_12) {
+        tarn_writer_u8(&w, (uint8_t)context.len);
+        tarn_writer_span_put(&w, context);
+    }
     tarn_writer_u8(&w, 0);
     size_t list = vector_open(&w);
     for (size_t i = 0; t->identity && i < t->identity->chain_len; i++) {
@@ -83,7 +120,8 @@ enum tarn_tls_alert send_certificate(struct tarn_tls *t, struct tarn_span contex
         tarn_writer_u8(&w, (uint8_t)(der.len >> 16));
         tarn_writer_u16be(&w, (uint16_t)der.len);
         tarn_writer_span_put(&w, der);
-        tarn_writer_u16be(&w, 0); /* no extensions */
+        if (!is_12)
+            tarn_writer_u16be(&w, 0); /* no extensions */
     }
     vector_close(&w, list);
     return message_end(t, &w);
@@ -102,10 +140,28 @@ static struct tarn_span signed_text(const struct tarn_tls *t, bool by_server, ui
     return tarn_writer_span(&w);
 }
 
+/* The transcript's digest for a prehashed scheme. */
+static struct tarn_span digest_for(const struct tarn_tls *t, const struct tarn_scheme *s,
+                                   struct tarn_bytes out) {
+    struct tarn_digest_ctx c = s->digest == &tarn_sha384 ? t->transcript_384 : t->transcript_256;
+    out = tarn_bytes_first(out, s->digest->digest_bytes);
+    tarn_digest_final(&c, out);
+    return tarn_bytes_span(out);
+}
+
 enum tarn_tls_alert send_certificate_verify(struct tarn_tls *t) {
+    if (t->version == TARN_TLS_12) {
+        t->scheme = prehashed(t->scheme);
+        t->to_sign_len = (uint8_t)digest_for(t, t->scheme, TARN_BYTES_ARRAY(t->to_sign)).len;
+    } else {
+        t->to_sign_len = (uint8_t)signed_text(t, t->config->server, t->to_sign).len;
+    }
+    return sign_or_ask(t);
+}
+
+enum tarn_tls_alert sign_or_ask(struct tarn_tls *t) {
     uint8_t sig[TARN_SIGNATURE_BYTES_MAX];
     struct tarn_writer w = TARN_WRITER_ARRAY(sig);
-    t->to_sign_len = (uint8_t)signed_text(t, t->config->server, t->to_sign).len;
     if (!t->identity->key) {
         t->phase = WAIT_SIGNATURE;
         return FINE;
@@ -119,10 +175,10 @@ enum tarn_tls_alert send_certificate_verify(struct tarn_tls *t) {
 }
 
 enum tarn_tls_alert signature_ready(struct tarn_tls *t, struct tarn_span signature) {
+    if (t->version == TARN_TLS_12 && t->config->server)
+        return tls12_server_signed(t, signature);
     struct tarn_writer w = message_begin(t, MSG_CERTIFICATE_VERIFY);
-    for (size_t i = 0; i < SCHEMES; i++)
-        if (scheme_at(i).scheme == t->scheme)
-            tarn_writer_u16be(&w, scheme_at(i).id);
+    tarn_writer_u16be(&w, t->scheme_id);
     size_t at = vector_open(&w);
     tarn_writer_span_put(&w, signature);
     vector_close(&w, at);
@@ -170,7 +226,9 @@ enum tarn_tls_alert take_certificate(struct tarn_tls *t, struct tarn_span body) 
     struct tarn_x509 certs[TARN_TLS_PEER_CERTS_MAX];
     struct tarn_span context, list, der, extensions;
     size_t n = 0;
-    if (!vector8(&body, &context) || !vector24(&body, &list) || body.len > 0)
+    bool is_12 = t->version == TARN_TLS_12;
+    extensions = context = TARN_SPAN_EMPTY;
+    if ((!is_12 && !vector8(&body, &context)) || !vector24(&body, &list) || body.len > 0)
         return TARN_TLS_DECODE_ERROR;
     if (context.len > 0)
         return TARN_TLS_ILLEGAL_PARAMETER;
@@ -178,12 +236,12 @@ enum tarn_tls_alert take_certificate(struct tarn_tls *t, struct tarn_span body) 
         if (!t->config->server)
             return TARN_TLS_DECODE_ERROR;
         if (t->config->client_auth == TARN_TLS_CLIENT_MUST)
-            return TARN_TLS_CERTIFICATE_REQUIRED;
+            return is_12 ? TARN_TLS_HANDSHAKE_FAILURE : TARN_TLS_CERTIFICATE_REQUIRED;
         t->phase = WAIT_FINISHED;
         return FINE;
     }
     for (size_t i = 0; list.len > 0; i++) {
-        if (!vector24(&list, &der) || der.len == 0 || !vector16(&list, &extensions))
+        if (!vector24(&list, &der) || der.len == 0 || (!is_12 && !vector16(&list, &extensions)))
             return TARN_TLS_DECODE_ERROR;
         if (extensions.len > 0)
             return TARN_TLS_UNSUPPORTED_EXTENSION; /* none was asked for */
@@ -205,11 +263,22 @@ enum tarn_tls_alert take_certificate(struct tarn_tls *t, struct tarn_span body) 
 }
 
 enum tarn_tls_alert take_certificate_verify(struct tarn_tls *t, struct tarn_span body) {
+    uint8_t text[160];
+    struct tarn_span over = signed_text(t, !t->config->server, text);
+    enum tarn_tls_alert alert = check_signature(t, &body, over, t->version == TARN_TLS_12);
+    if (alert == FINE && body.len > 0)
+        alert = TARN_TLS_DECODE_ERROR;
+    t->phase = WAIT_FINISHED;
+    return alert;
+}
+
+enum tarn_tls_alert check_signature(struct tarn_tls *t, struct tarn_span *in, struct tarn_span text,
+                                    bool by_transcript) {
     struct tarn_public_key key;
     struct tarn_span sig;
-    uint8_t text[160];
+    uint8_t digest[TARN_DIGEST_BYTES_MAX];
     uint16_t id;
-    if (!tarn_span_u16be(&body, &id) || !vector16(&body, &sig) || body.len > 0)
+    if (!tarn_span_u16be(in, &id) || !vector16(in, &sig))
         return TARN_TLS_DECODE_ERROR;
     if (tarn_spki_parse(tarn_span_of(t->peer_spki, t->peer_spki_len), &key) != TARN_OK)
         return TARN_TLS_BAD_CERTIFICATE;
@@ -217,12 +286,16 @@ enum tarn_tls_alert take_certificate_verify(struct tarn_tls *t, struct tarn_span
         struct scheme s = scheme_at(i);
         if (s.id != id)
             continue;
-        if (s.type != key.type)
+        const struct tarn_scheme *scheme = by_transcript ? prehashed(s.scheme) : s.scheme;
+        bool fits =
+            t->version == TARN_TLS_12 ? s.scheme->ops->serves(key.type) : s.type == key.type;
+        if (!scheme || !fits)
             break;
-        if (tarn_verify(&key, s.scheme, signed_text(t, !t->config->server, text), sig) != TARN_OK)
+        if (by_transcript)
+            text = digest_for(t, scheme, TARN_BYTES_ARRAY(digest));
+        if (tarn_verify(&key, scheme, text, sig) != TARN_OK)
             return TARN_TLS_DECRYPT_ERROR;
         t->peer_has_cert = true;
-        t->phase = WAIT_FINISHED;
         return FINE;
     }
     return TARN_TLS_ILLEGAL_PARAMETER;

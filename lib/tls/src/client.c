@@ -57,6 +57,37 @@ static enum tarn_tls_alert put_shares(struct tarn_tls *t, struct tarn_writer *w)
     return alert;
 }
 
+static void put_versions(const struct tarn_tls *t, struct tarn_writer *w) {
+    bool both = version_is_on(t, TARN_TLS_12);
+    size_t len = 2u * (1u + both + t->config->grease);
+    tarn_writer_u16be(w, EXT_VERSIONS);
+    tarn_writer_u16be(w, (uint16_t)(len + 1));
+    tarn_writer_u8(w, (uint8_t)len);
+    if (t->config->grease)
+        tarn_writer_u16be(w, grease_value(t, 2));
+    tarn_writer_u16be(w, TARN_TLS_13);
+    if (both)
+        tarn_writer_u16be(w, TARN_TLS_12);
+}
+
+static void put_suites(const struct tarn_tls *t, struct tarn_writer *w) {
+    size_t suites = vector_open(w);
+    if (t->config->grease)
+        tarn_writer_u16be(w, grease_value(t, 0));
+    for (size_t i = 0; i < SUITES && version_is_on(t, TARN_TLS_13); i++)
+        if (suite_is_on(t, i) && suite_at(i)->id != NO_SUITE)
+            tarn_writer_u16be(w, suite_at(i)->id);
+    for (size_t i = 0; i < SUITES && version_is_on(t, TARN_TLS_12); i++) {
+        if (suite_is_on(t, i))
+            tarn_writer_u16be(w, suite_at(i)->id_12_ecdsa);
+        if (suite_is_on(t, i) && suite_at(i)->id_12_rsa != NO_SUITE)
+            tarn_writer_u16be(w, suite_at(i)->id_12_rsa);
+    }
+    if (t->config->fallback)
+        tarn_writer_u16be(w, SUITE_FALLBACK);
+    vector_close(w, suites);
+}
+
 static void put_small_extensions(struct tarn_tls *t, struct tarn_writer *w) {
     put_name(t, w);
     put_groups(t, w);
@@ -66,14 +97,13 @@ static void put_small_extensions(struct tarn_tls *t, struct tarn_writer *w) {
     tarn_writer_u16be(w, EXT_RECORD_SIZE_LIMIT);
     tarn_writer_u16be(w, 2);
     tarn_writer_u16be(w, RECORD_PLAIN_MAX + 1);
-    if (t->config->sessions)
-        psk_put_modes(w);
-    tarn_writer_u16be(w, EXT_VERSIONS);
-    tarn_writer_u16be(w, t->config->grease ? 5 : 3);
-    tarn_writer_u8(w, t->config->grease ? 4 : 2);
-    if (t->config->grease)
-        tarn_writer_u16be(w, grease_value(t, 2));
-    tarn_writer_u16be(w, 0x0304);
+    if (version_is_on(t, TARN_TLS_12))
+        tls12_put_hello(t, w);
+    if (version_is_on(t, TARN_TLS_13)) {
+        if (t->config->sessions)
+            psk_put_modes(w);
+        put_versions(t, w);
+    }
     if (t->config->grease) {
         tarn_writer_u16be(w, grease_value(t, 3));
         tarn_writer_u16be(w, 0);
@@ -86,17 +116,11 @@ static enum tarn_tls_alert send_hello(struct tarn_tls *t) {
     tarn_writer_mem(&w, t->client_random, 32);
     tarn_writer_u8(&w, t->session_id_len);
     tarn_writer_mem(&w, t->session_id, t->session_id_len);
-    size_t suites = vector_open(&w);
-    if (t->config->grease)
-        tarn_writer_u16be(&w, grease_value(t, 0));
-    for (size_t i = 0; i < SUITES; i++)
-        if (suite_is_on(t, i))
-            tarn_writer_u16be(&w, suite_at(i)->id);
-    vector_close(&w, suites);
+    put_suites(t, &w);
     tarn_writer_u16be(&w, 0x0100); /* no compression */
     size_t ext = vector_open(&w);
     put_small_extensions(t, &w);
-    enum tarn_tls_alert alert = put_shares(t, &w);
+    enum tarn_tls_alert alert = version_is_on(t, TARN_TLS_13) ? put_shares(t, &w) : FINE;
     bool psk = psk_is_offered(t);
     if (t->early == TARN_TLS_EARLY_OFFERED) {
         tarn_writer_u16be(&w, EXT_EARLY_DATA);
@@ -123,10 +147,12 @@ static enum tarn_tls_alert put_ccs(struct tarn_tls *t) {
 /* Early data goes out behind the first ClientHello, under keys of its own. */
 enum tarn_tls_alert client_start(struct tarn_tls *t) {
     tarn_random_fill(t->config->random, TARN_BYTES_ARRAY(t->client_random));
-    tarn_random_fill(t->config->random, TARN_BYTES_ARRAY(t->session_id));
-    t->session_id_len = sizeof t->session_id;
     t->phase = WAIT_SERVER_HELLO;
-    psk_take_session(t);
+    if (version_is_on(t, TARN_TLS_13)) {
+        tarn_random_fill(t->config->random, TARN_BYTES_ARRAY(t->session_id));
+        t->session_id_len = sizeof t->session_id;
+        psk_take_session(t);
+    }
     enum tarn_tls_alert alert = send_hello(t);
     if (alert != FINE || t->early != TARN_TLS_EARLY_OFFERED)
         return alert;
@@ -171,6 +197,19 @@ static enum tarn_tls_alert extensions(const struct tarn_tls *t, struct answer *a
     return FINE;
 }
 
+/* Whether it is TLS 1.3 at all is asked before its extensions are judged by its rules. */
+static bool is_13(struct tarn_span body) {
+    struct tarn_span session_id, list, ext;
+    uint16_t id;
+    if (!tarn_span_skip(&body, 2 + 32) || !vector8(&body, &session_id) || !tarn_span_skip(&body, 3)
+        || !vector16(&body, &list))
+        return false;
+    while (tarn_span_u16be(&list, &id) && vector16(&list, &ext))
+        if (id == EXT_VERSIONS)
+            return true;
+    return false;
+}
+
 static enum tarn_tls_alert parse(struct tarn_tls *t, struct answer *a, struct tarn_span body,
                                  bool *retry) {
     struct tarn_span session_id, list;
@@ -181,19 +220,9 @@ static enum tarn_tls_alert parse(struct tarn_tls *t, struct answer *a, struct ta
         || !vector8(&body, &session_id) || !tarn_span_u16be(&body, &a->suite)
         || !tarn_span_u8(&body, &compression))
         return TARN_TLS_DECODE_ERROR;
-    if (body.len == 0)
-        return TARN_TLS_PROTOCOL_VERSION; /* a ServerHello of long ago */
     if (!vector16(&body, &list) || body.len > 0)
         return TARN_TLS_DECODE_ERROR;
     *retry = tarn_span_equal(a->random, TARN_SPAN_ARRAY(hello_retry_random));
-    /* Whether it is TLS 1.3 at all is asked before its extensions are judged by its rules. */
-    struct tarn_span scan = list, ext;
-    bool is_13 = false;
-    uint16_t id;
-    while (tarn_span_u16be(&scan, &id) && vector16(&scan, &ext))
-        is_13 |= id == EXT_VERSIONS;
-    if (!is_13)
-        return TARN_TLS_PROTOCOL_VERSION;
     enum tarn_tls_alert alert = extensions(t, a, list, *retry);
     if (alert != FINE)
         return alert;
@@ -228,9 +257,14 @@ enum tarn_tls_alert client_server_hello(struct tarn_tls *t, struct tarn_span mes
     uint8_t shared[64];
     size_t len;
     bool retry;
+    if (!is_13(body))
+        return tls12_client_server_hello(t, message, body);
+    if (!version_is_on(t, TARN_TLS_13))
+        return TARN_TLS_UNSUPPORTED_EXTENSION;
     enum tarn_tls_alert alert = parse(t, &a, body, &retry);
     if (alert != FINE)
         return alert;
+    t->version = TARN_TLS_13;
     int suite = suite_of(t, a.suite);
     if (suite < 0 || (t->retried && suite != t->suite))
         return TARN_TLS_ILLEGAL_PARAMETER;
@@ -361,9 +395,14 @@ enum tarn_tls_alert client_after_finished(struct tarn_tls *t) {
 }
 
 enum tarn_tls_alert client_after_signature(struct tarn_tls *t) {
-    enum tarn_tls_alert alert = send_finished(t);
+    enum tarn_tls_alert alert =
+        t->version == TARN_TLS_12 ? tls12_send_finished(t) : send_finished(t);
     if (alert != FINE)
         return alert;
+    if (t->version == TARN_TLS_12) {
+        t->phase = WAIT12_CCS;
+        return FINE;
+    }
     keys_set(t, &t->tx, t->client_secret);
     if (t->config->sessions)
         schedule_resumption(t);

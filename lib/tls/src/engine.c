@@ -6,6 +6,9 @@
 
 static bool config_is_whole(const struct tarn_tls_config *c) {
     bool judges = !c->server || c->client_auth != TARN_TLS_NO_CLIENT_AUTH;
+    uint16_t max = c->version_max ? c->version_max : TARN_TLS_13;
+    if (max < TARN_TLS_12 || c->version_min > max)
+        return false;
     if (!c->random || (judges && !c->trust && !c->trust_anybody))
         return false;
     return !c->server || c->identity_count > 0;
@@ -152,7 +155,7 @@ void tarn_tls_sign_done(struct tarn_tls *t, struct tarn_span signature) {
 }
 
 enum tarn_err tarn_tls_update_keys(struct tarn_tls *t, bool both) {
-    if (t->closed || t->close_sent || t->phase != CONNECTED)
+    if (t->closed || t->close_sent || t->phase != CONNECTED || t->version == TARN_TLS_12)
         return TARN_INVALID;
     tarn_tls_flush(t);
     uint8_t text[5] = {MSG_KEY_UPDATE, 0, 0, 1, both};
@@ -164,6 +167,10 @@ enum tarn_err tarn_tls_update_keys(struct tarn_tls *t, bool both) {
         return TARN_INVALID;
     keys_next(t, &t->tx);
     return TARN_OK;
+}
+
+enum tarn_tls_version tarn_tls_version(const struct tarn_tls *t) {
+    return (enum tarn_tls_version)t->version;
 }
 
 struct tarn_span tarn_tls_alpn(const struct tarn_tls *t) {
@@ -212,7 +219,9 @@ const char *tarn_tls_alert_name(enum tarn_tls_alert alert) {
     case TARN_TLS_PROTOCOL_VERSION: return "protocol_version";
     case TARN_TLS_INSUFFICIENT_SECURITY: return "insufficient_security";
     case TARN_TLS_INTERNAL_ERROR: return "internal_error";
+    case TARN_TLS_INAPPROPRIATE_FALLBACK: return "inappropriate_fallback";
     case TARN_TLS_USER_CANCELED: return "user_canceled";
+    case TARN_TLS_NO_RENEGOTIATION: return "no_renegotiation";
     case TARN_TLS_MISSING_EXTENSION: return "missing_extension";
     case TARN_TLS_UNSUPPORTED_EXTENSION: return "unsupported_extension";
     case TARN_TLS_UNRECOGNIZED_NAME: return "unrecognized_name";

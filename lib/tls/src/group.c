@@ -16,7 +16,8 @@ uint16_t group_id(size_t i) {
 }
 
 bool group_is_on(const struct tarn_tls *t, size_t i) {
-    return !(t->config->groups_off >> i & 1);
+    return !(t->config->groups_off >> i & 1)
+           && (i != TARN_TLS_X25519MLKEM768 || version_is_on(t, TARN_TLS_13));
 }
 
 int group_of(const struct tarn_tls *t, uint16_t id) {

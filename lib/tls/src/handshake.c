@@ -40,7 +40,8 @@ static struct tarn_digest_ctx *chosen(struct tarn_tls *t) {
 }
 
 void transcript_add(struct tarn_tls *t, struct tarn_span message) {
-    if (t->hash) {
+    /* In TLS 1.2 a client's signature may be over either. */
+    if (t->hash && t->version != TARN_TLS_12) {
         tarn_digest_update(chosen(t), message);
         return;
     }
@@ -166,6 +167,8 @@ enum tarn_tls_alert handshake_message(struct tarn_tls *t, struct tarn_span messa
     uint8_t type = tarn_span_at(message, 0), wanted = 0;
     struct tarn_span body = tarn_span_after(message, 4);
     enum tarn_tls_alert alert;
+    if (t->version == TARN_TLS_12)
+        return tls12_message(t, message, body);
     switch (t->phase) {
     case WAIT_CLIENT_HELLO: wanted = MSG_CLIENT_HELLO; break;
     case WAIT_SERVER_HELLO: wanted = MSG_SERVER_HELLO; break;

@@ -13,14 +13,18 @@
 
 enum content { CONTENT_CCS = 20, CONTENT_ALERT = 21, CONTENT_HANDSHAKE = 22, CONTENT_APP = 23 };
 enum message {
+    MSG_HELLO_REQUEST = 0, /* TLS 1.2 */
     MSG_CLIENT_HELLO = 1,
     MSG_SERVER_HELLO = 2,
     MSG_NEW_TICKET = 4,
     MSG_END_OF_EARLY_DATA = 5,
     MSG_ENCRYPTED_EXTENSIONS = 8,
     MSG_CERTIFICATE = 11,
+    MSG_SERVER_KEY_EXCHANGE = 12, /* TLS 1.2 */
     MSG_CERTIFICATE_REQUEST = 13,
+    MSG_SERVER_HELLO_DONE = 14, /* TLS 1.2 */
     MSG_CERTIFICATE_VERIFY = 15,
+    MSG_CLIENT_KEY_EXCHANGE = 16, /* TLS 1.2 */
     MSG_FINISHED = 20,
     MSG_KEY_UPDATE = 24,
     MSG_MESSAGE_HASH = 254,
@@ -28,8 +32,10 @@ enum message {
 enum extension {
     EXT_SERVER_NAME = 0,
     EXT_GROUPS = 10,
+    EXT_POINT_FORMATS = 11,
     EXT_SIG_ALGS = 13,
     EXT_ALPN = 16,
+    EXT_MASTER_SECRET = 23,
     EXT_RECORD_SIZE_LIMIT = 28,
     EXT_PRE_SHARED_KEY = 41,
     EXT_EARLY_DATA = 42,
@@ -38,7 +44,9 @@ enum extension {
     EXT_PSK_MODES = 45,
     EXT_SIG_ALGS_CERT = 50,
     EXT_KEY_SHARE = 51,
+    EXT_RENEGOTIATION = 0xff01,
 };
+enum cert_type { CERT_TYPE_RSA = 1, CERT_TYPE_ECDSA = 64 }; /* TLS 1.2, RFC 8422 section 5.5 */
 /* What message comes next. */
 enum phase {
     WAIT_CLIENT_HELLO,
@@ -50,8 +58,29 @@ enum phase {
     WAIT_CERTIFICATE_VERIFY,
     WAIT_END_OF_EARLY_DATA,
     WAIT_FINISHED,
+    /* TLS 1.2 has an order of its own. */
+    WAIT12_CERTIFICATE,
+    WAIT12_SERVER_KEY,
+    WAIT12_REQUEST_OR_DONE,
+    WAIT12_DONE,
+    WAIT12_CLIENT_KEY,
+    WAIT12_CERTIFICATE_VERIFY,
+    WAIT12_CCS,
+    WAIT12_FINISHED,
     CONNECTED,
 };
+
+/* A ClientHello, taken apart (RFC 8446 section 4.1.2). */
+struct hello {
+    uint16_t version;
+    struct tarn_span random, session_id, suites, compressions;
+    struct tarn_span versions, groups, schemes, shares, name, alpn, limit, psk_modes, psk, points,
+        renegotiation, master_secret;
+    bool has_versions, has_groups, has_schemes, has_shares, has_name, has_alpn, has_limit, has_psk,
+        has_psk_modes, has_early, has_points, has_renegotiation, has_master_secret;
+};
+/* Whether a list of 16-bit numbers has one. */
+bool list_has(struct tarn_span list, uint16_t wanted);
 
 /* handshake.c: messages out, and the transcript. A message may be longer than a record. */
 struct tarn_writer message_begin(struct tarn_tls *t, uint8_t type);
@@ -100,6 +129,8 @@ void psk_from_nonce(const struct tarn_tls *t, struct tarn_span nonce, uint8_t ou
 void binder_mac(const struct tarn_digest *hash, const uint8_t psk[48], struct tarn_span transcript,
                 uint8_t out[48]);
 void keys_set(struct tarn_tls *t, struct tarn_tls_keys *k, const uint8_t secret[48]);
+void keys_install(struct tarn_tls *t, struct tarn_tls_keys *k, struct tarn_span key);
+void tell(const struct tarn_tls *t, const char *label, struct tarn_span secret);
 void keys_next(struct tarn_tls *t, struct tarn_tls_keys *k);
 void finished_mac(const struct tarn_tls *t, const uint8_t secret[48], uint8_t out[48]);
 void expand_label(const struct tarn_digest *hash, struct tarn_span secret, const char *label,
@@ -107,14 +138,21 @@ void expand_label(const struct tarn_digest *hash, struct tarn_span secret, const
 
 /* suite.c */
 struct suite {
-    uint16_t id;
+    uint16_t id; /* of TLS 1.3; NO_SUITE where a version has none */
+    uint16_t id_12_ecdsa, id_12_rsa;
+    uint8_t explicit_bytes; /* of the nonce, in TLS 1.2 */
     const struct tarn_aead *aead;
     const struct tarn_digest *hash;
 };
-#define SUITES 3
+#define SUITES 5
+#define SUITE_FALLBACK 0x5600      /* TLS_FALLBACK_SCSV (RFC 7507) */
+#define SUITE_RENEGOTIATION 0x00ff /* TLS_EMPTY_RENEGOTIATION_INFO_SCSV (RFC 5746) */
+#define NO_SUITE 0                 /* TLS_NULL_WITH_NULL_NULL, which is never offered */
 const struct suite *suite_at(size_t i);
 bool suite_is_on(const struct tarn_tls *t, size_t i);
 int suite_of(const struct tarn_tls *t, uint16_t id);
+int suite12_of(const struct tarn_tls *t, uint16_t id, bool *by_rsa);
+bool version_is_on(const struct tarn_tls *t, uint16_t version);
 
 /* group.c: key exchange. */
 #define GROUPS 4
@@ -133,6 +171,12 @@ enum tarn_tls_alert group_answer(struct tarn_tls *t, size_t group, struct tarn_s
 void put_schemes(struct tarn_writer *w);
 bool schemes_parse(struct tarn_span list, uint16_t *bits);
 bool choose_identity(struct tarn_tls *t);
+/* TLS 1.2: a client's signature is made over the transcript's digest, so with SHA-256 or SHA-384.
+ */
+void put_transcript_schemes(struct tarn_writer *w);
+/* A scheme and a signature of the other side's key: over `text`, or over the transcript. */
+enum tarn_tls_alert check_signature(struct tarn_tls *t, struct tarn_span *in, struct tarn_span text,
+                                    bool by_transcript);
 enum tarn_tls_alert send_certificate(struct tarn_tls *t, struct tarn_span context);
 /* Signs at once where the key is here; otherwise phase is WAIT_SIGNATURE afterwards. */
 enum tarn_tls_alert send_certificate_verify(struct tarn_tls *t);
@@ -140,6 +184,8 @@ enum tarn_tls_alert send_finished(struct tarn_tls *t);
 enum tarn_tls_alert take_certificate(struct tarn_tls *t, struct tarn_span body);
 enum tarn_tls_alert take_certificate_verify(struct tarn_tls *t, struct tarn_span body);
 enum tarn_tls_alert take_finished(struct tarn_tls *t, struct tarn_span body);
+/* Has to_sign signed; where the key is elsewhere, phase is WAIT_SIGNATURE afterwards. */
+enum tarn_tls_alert sign_or_ask(struct tarn_tls *t);
 enum tarn_tls_alert signature_ready(struct tarn_tls *t, struct tarn_span signature);
 
 /* server.c, client.c */
@@ -186,6 +232,30 @@ bool ticket_use(struct tarn_tls_tickets *tickets, uint64_t number); /* false: it
 void name_hash(const struct tarn_tls *t, uint8_t out[16]);
 enum tarn_tls_alert send_tickets(struct tarn_tls *t);
 enum tarn_tls_alert take_ticket(struct tarn_tls *t, struct tarn_span body);
+/* What both versions' ClientHello and its answers share. */
+enum tarn_tls_alert take_name(struct tarn_tls *t, struct tarn_span ext);
+enum tarn_tls_alert take_limit(struct tarn_tls *t, struct tarn_span ext);
+
+/* tls12.c: what both roles of TLS 1.2 need (RFC 5246). */
+enum tarn_tls_alert tls12_message(struct tarn_tls *t, struct tarn_span message,
+                                  struct tarn_span body);
+enum tarn_tls_alert tls12_change_cipher_spec(struct tarn_tls *t, struct tarn_span body);
+void tls12_master(struct tarn_tls *t, struct tarn_span shared);
+enum tarn_tls_alert tls12_send_finished(struct tarn_tls *t);
+enum tarn_err tls12_export(const struct tarn_tls *t, const char *label, struct tarn_span context,
+                           struct tarn_bytes out);
+/* tls12_server.c, tls12_client.c */
+enum tarn_tls_alert tls12_server_hello(struct tarn_tls *t, const struct hello *h,
+                                       struct tarn_span message);
+enum tarn_tls_alert tls12_server_signed(struct tarn_tls *t, struct tarn_span signature);
+enum tarn_tls_alert tls12_client_key(struct tarn_tls *t, struct tarn_span message,
+                                     struct tarn_span body);
+void tls12_put_hello(const struct tarn_tls *t, struct tarn_writer *w);
+enum tarn_tls_alert tls12_client_server_hello(struct tarn_tls *t, struct tarn_span message,
+                                              struct tarn_span body);
+enum tarn_tls_alert tls12_server_key(struct tarn_tls *t, struct tarn_span body);
+enum tarn_tls_alert tls12_certificate_request(struct tarn_tls *t, struct tarn_span body);
+enum tarn_tls_alert tls12_server_done(struct tarn_tls *t, struct tarn_span body);
 
 /* alpn.c */
 enum tarn_tls_alert alpn_choose(struct tarn_tls *t, struct tarn_span ext);

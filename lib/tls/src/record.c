@@ -3,14 +3,20 @@
 #include "internal.h"
 
 #define EMPTY_RECORDS_MAX 32
-#define CCS_MAX 4
+#define WARNINGS_MAX 4
 #define SEQ_MAX                                                                                    \
     ((uint64_t)1 << 23) /* then new keys, well below what AES-GCM bears (section 5.5)              \
                          */
+#define RECORDS_12_MAX ((uint64_t)1 << 24) /* TLS 1.2 has no way to new keys */
 #define OVERHEAD (RECORD_HEAD + 1 + TARN_AEAD_TAG_BYTES_MAX)
 
+/* Where the text of the next record begins, behind its head and what of the nonce is sent. */
+static size_t text_at(const struct tarn_tls *t) {
+    return RECORD_HEAD + t->tx.explicit_bytes;
+}
+
 static struct tarn_bytes room(const struct tarn_tls *t, size_t reserve) {
-    struct tarn_bytes rest = tarn_bytes_after(t->out, t->out_len + RECORD_HEAD);
+    struct tarn_bytes rest = tarn_bytes_after(t->out, t->out_len + text_at(t));
     size_t take = OVERHEAD - RECORD_HEAD + reserve;
     return tarn_bytes_first(rest, TARN_MIN(t->record_max, rest.len > take ? rest.len - take : 0));
 }
@@ -19,10 +25,10 @@ struct tarn_bytes record_room(struct tarn_tls *t) {
     return room(t, OUT_RESERVE);
 }
 
-static void nonce_of(const struct tarn_tls_keys *k, uint8_t out[12]) {
+static void nonce_of(const struct tarn_tls_keys *k, uint64_t number, uint8_t out[12]) {
     uint8_t be[8];
     struct tarn_writer w = TARN_WRITER_ARRAY(be);
-    tarn_writer_u64be(&w, k->seq);
+    tarn_writer_u64be(&w, number);
     for (size_t i = 0; i < 12; i++)
         TARN_AT_N(out, 12, i) = TARN_AT(k->iv, i) ^ (i < 4 ? 0 : TARN_AT(be, i - 4));
 }
@@ -32,6 +38,38 @@ static void put_head(struct tarn_bytes at, uint8_t type, size_t len) {
     tarn_writer_u8(&w, type);
     tarn_writer_u16be(&w, 0x0303);
     tarn_writer_u16be(&w, (uint16_t)len);
+}
+
+/* TLS 1.2 (RFC 5246 section 6.2.3.3, RFC 5288 section 3): the type stands in the open, and what is
+ * not encrypted is sealed with its number. The part of the nonce that is sent is that number. */
+static struct tarn_span sealed_head_12(uint64_t seq, uint8_t type, size_t len, uint8_t out[13]) {
+    struct tarn_writer w = {out, 0, 13};
+    tarn_writer_u64be(&w, seq);
+    tarn_writer_u8(&w, type);
+    tarn_writer_u16be(&w, TARN_TLS_12);
+    tarn_writer_u16be(&w, (uint16_t)len);
+    return tarn_writer_span(&w);
+}
+
+static enum tarn_tls_alert record_put_12(struct tarn_tls *t, uint8_t type, size_t len) {
+    struct tarn_bytes record = tarn_bytes_after(t->out, t->out_len);
+    struct tarn_bytes body = tarn_bytes_after(record, RECORD_HEAD);
+    struct tarn_writer number = tarn_writer_over(tarn_bytes_first(body, t->tx.explicit_bytes));
+    struct tarn_bytes text = tarn_bytes_after(body, t->tx.explicit_bytes);
+    size_t sealed = len + t->tx.aead.tag_bytes;
+    uint8_t nonce[12], head[13];
+    if (sealed > text.len)
+        return TARN_TLS_INTERNAL_ERROR;
+    put_head(record, type, t->tx.explicit_bytes + sealed);
+    tarn_writer_u64be(&number, t->tx.seq);
+    nonce_of(&t->tx, t->tx.seq, nonce);
+    if (tarn_aead_seal(
+            &t->tx.aead, TARN_SPAN_ARRAY(nonce), sealed_head_12(t->tx.seq, type, len, head),
+            tarn_bytes_span(tarn_bytes_first(text, len)), tarn_bytes_first(text, sealed)))
+        return TARN_TLS_INTERNAL_ERROR;
+    t->tx.seq++;
+    t->out_len += RECORD_HEAD + t->tx.explicit_bytes + sealed;
+    return FINE;
 }
 
 /* The text stands where the record's body will be. */
@@ -44,12 +82,14 @@ enum tarn_tls_alert record_put(struct tarn_tls *t, uint8_t type, size_t len) {
         t->out_len += RECORD_HEAD + len;
         return FINE;
     }
+    if (t->version == TARN_TLS_12)
+        return record_put_12(t, type, len);
     size_t sealed = len + 1 + t->tx.aead.tag_bytes;
     if (sealed > body.len)
         return TARN_TLS_INTERNAL_ERROR;
     *tarn_bytes_at(body, len) = type;
     put_head(record, CONTENT_APP, sealed);
-    nonce_of(&t->tx, nonce);
+    nonce_of(&t->tx, t->tx.seq, nonce);
     struct tarn_bytes head = tarn_bytes_first(record, RECORD_HEAD);
     if (tarn_aead_seal(&t->tx.aead, TARN_SPAN_ARRAY(nonce), tarn_bytes_span(head),
                        tarn_bytes_span(tarn_bytes_first(body, len + 1)),
@@ -61,7 +101,7 @@ enum tarn_tls_alert record_put(struct tarn_tls *t, uint8_t type, size_t len) {
 }
 
 struct tarn_bytes message_room(struct tarn_tls *t) {
-    struct tarn_bytes rest = tarn_bytes_after(t->out, t->out_len + RECORD_HEAD);
+    struct tarn_bytes rest = tarn_bytes_after(t->out, t->out_len + text_at(t));
     size_t bytes = rest.len > OUT_RESERVE ? rest.len - OUT_RESERVE : 0;
     /* As many records as the other side's limit makes of it, each with its overhead. */
     size_t records = bytes / (t->record_max + OVERHEAD) + 1;
@@ -69,8 +109,8 @@ struct tarn_bytes message_room(struct tarn_tls *t) {
 }
 
 enum tarn_tls_alert records_put(struct tarn_tls *t, size_t len) {
-    size_t each = t->record_max, between = RECORD_HEAD;
-    struct tarn_bytes text = tarn_bytes_after(t->out, t->out_len + RECORD_HEAD);
+    size_t each = t->record_max, between = text_at(t);
+    struct tarn_bytes text = tarn_bytes_after(t->out, t->out_len + text_at(t));
     if (t->tx.on)
         between += 1 + t->tx.aead.tag_bytes;
     /* Apart, from the last on, to where each will be sealed. */
@@ -129,7 +169,8 @@ static enum tarn_tls_alert check_head(const struct tarn_tls *t) {
         return t->rx.on ? TARN_TLS_DECODE_ERROR : TARN_TLS_PROTOCOL_VERSION;
     if (type < CONTENT_CCS || type > CONTENT_APP)
         return TARN_TLS_UNEXPECTED_MESSAGE;
-    if (len > (t->rx.on && type == CONTENT_APP ? RECORD_CIPHER_MAX : RECORD_PLAIN_MAX))
+    bool sealed = t->rx.on && (type == CONTENT_APP || t->version == TARN_TLS_12);
+    if (len > (sealed ? RECORD_CIPHER_MAX : RECORD_PLAIN_MAX))
         return TARN_TLS_RECORD_OVERFLOW;
     return FINE;
 }
@@ -139,7 +180,7 @@ static enum tarn_tls_alert unprotect(struct tarn_tls *t, struct tarn_bytes *body
     struct tarn_span head = tarn_bytes_span(tarn_bytes_first(t->in, RECORD_HEAD));
     uint8_t nonce[12];
     size_t n;
-    nonce_of(&t->rx, nonce);
+    nonce_of(&t->rx, t->rx.seq, nonce);
     if (tarn_aead_open(&t->rx.aead, TARN_SPAN_ARRAY(nonce), head, tarn_bytes_span(*body), *body, &n)
         != TARN_OK)
         return TARN_TLS_BAD_RECORD_MAC;
@@ -153,12 +194,34 @@ static enum tarn_tls_alert unprotect(struct tarn_tls *t, struct tarn_bytes *body
     return body->len > RECORD_PLAIN_MAX ? TARN_TLS_RECORD_OVERFLOW : FINE;
 }
 
+static enum tarn_tls_alert unprotect_12(struct tarn_tls *t, struct tarn_bytes *body, uint8_t type) {
+    struct tarn_span number = tarn_bytes_span(tarn_bytes_first(*body, t->rx.explicit_bytes));
+    uint64_t nonce_number = t->rx.seq;
+    uint8_t nonce[12], head[13];
+    if (body->len < t->rx.explicit_bytes + t->rx.aead.tag_bytes
+        || (number.len > 0 && !tarn_span_u64be(&number, &nonce_number)))
+        return TARN_TLS_BAD_RECORD_MAC;
+    *body = tarn_bytes_after(*body, t->rx.explicit_bytes);
+    nonce_of(&t->rx, nonce_number, nonce);
+    struct tarn_span aad = sealed_head_12(t->rx.seq, type, body->len - t->rx.aead.tag_bytes, head);
+    if (tarn_aead_open(&t->rx.aead, TARN_SPAN_ARRAY(nonce), aad, tarn_bytes_span(*body), *body,
+                       &body->len)
+        != TARN_OK)
+        return TARN_TLS_BAD_RECORD_MAC;
+    t->rx.seq++;
+    return body->len > RECORD_PLAIN_MAX ? TARN_TLS_RECORD_OVERFLOW : FINE;
+}
+
 static enum tarn_tls_alert take_alert(struct tarn_tls *t, struct tarn_span body) {
     if (body.len != 2)
         return TARN_TLS_DECODE_ERROR;
-    uint8_t alert = tarn_span_at(body, 1);
-    if (alert == TARN_TLS_USER_CANCELED)
-        return ++t->warnings > EMPTY_RECORDS_MAX ? TARN_TLS_UNEXPECTED_MESSAGE : FINE;
+    uint8_t level = tarn_span_at(body, 0), alert = tarn_span_at(body, 1);
+    bool warning = t->version == TARN_TLS_12 ? level == 1 && alert != TARN_TLS_CLOSE_NOTIFY
+                                             : alert == TARN_TLS_USER_CANCELED;
+    if (warning)
+        return ++t->warnings > WARNINGS_MAX ? TARN_TLS_UNEXPECTED_MESSAGE : FINE;
+    if (t->version == TARN_TLS_12 && level != 1 && level != 2)
+        return TARN_TLS_ILLEGAL_PARAMETER;
     t->peer_closed = t->alert_was_theirs = true;
     t->alert = (enum tarn_tls_alert)alert;
     /* During the handshake, or with any other alert, that was all (section 6.2). */
@@ -197,7 +260,7 @@ static enum tarn_tls_alert take_ccs(struct tarn_tls *t, struct tarn_span body) {
     if (t->phase == CONNECTED || (t->phase == WAIT_CLIENT_HELLO && !t->retried))
         return TARN_TLS_UNEXPECTED_MESSAGE;
     if (!tarn_span_equal(body, TARN_SPAN_LIT("\x01")) || t->message_len > 0
-        || ++t->warnings > CCS_MAX)
+        || ++t->warnings > WARNINGS_MAX)
         return TARN_TLS_UNEXPECTED_MESSAGE;
     return FINE;
 }
@@ -211,10 +274,45 @@ static bool is_early_data(struct tarn_tls *t, size_t len) {
     return true;
 }
 
+static enum tarn_tls_alert take_content(struct tarn_tls *t, uint8_t type, struct tarn_bytes body) {
+    if (type != CONTENT_HANDSHAKE && t->message_len > 0 && type != CONTENT_ALERT)
+        return TARN_TLS_UNEXPECTED_MESSAGE;
+    switch (type) {
+    case CONTENT_HANDSHAKE: return take_handshake(t, tarn_bytes_span(body));
+    case CONTENT_ALERT: return take_alert(t, tarn_bytes_span(body));
+    case CONTENT_APP:
+        if (t->phase == WAIT_END_OF_EARLY_DATA)
+            t->early_used += (uint32_t)body.len;
+        else if (t->phase != CONNECTED)
+            return TARN_TLS_UNEXPECTED_MESSAGE;
+        if (t->early_used > t->early_max)
+            return TARN_TLS_UNEXPECTED_MESSAGE;
+        t->plain = body;
+        if (body.len > 0)
+            t->key_updates = t->empty_records = t->warnings = 0;
+        else
+            t->empty_records++;
+        return t->empty_records > EMPTY_RECORDS_MAX ? TARN_TLS_UNEXPECTED_MESSAGE : FINE;
+    default: return TARN_TLS_UNEXPECTED_MESSAGE;
+    }
+}
+
+static enum tarn_tls_alert take_record_12(struct tarn_tls *t, uint8_t type,
+                                          struct tarn_bytes body) {
+    enum tarn_tls_alert alert = t->rx.on ? unprotect_12(t, &body, type) : FINE;
+    if (alert != FINE)
+        return alert;
+    if (type == CONTENT_CCS && !t->rx.on)
+        return tls12_change_cipher_spec(t, tarn_bytes_span(body));
+    return take_content(t, type, body);
+}
+
 static enum tarn_tls_alert take_record(struct tarn_tls *t) {
     uint8_t type = *tarn_bytes_at(t->in, 0);
     struct tarn_bytes body =
         tarn_bytes_first(tarn_bytes_after(t->in, RECORD_HEAD), t->in_len - RECORD_HEAD);
+    if (t->version == TARN_TLS_12)
+        return take_record_12(t, type, body);
     if (type == CONTENT_CCS)
         return take_ccs(t, tarn_bytes_span(body));
     if (t->rx.on) {
@@ -230,24 +328,7 @@ static enum tarn_tls_alert take_record(struct tarn_tls *t) {
     } else if (type == CONTENT_APP) {
         return is_early_data(t, t->in_len) ? FINE : TARN_TLS_UNEXPECTED_MESSAGE;
     }
-    if (type != CONTENT_HANDSHAKE && t->message_len > 0 && type != CONTENT_ALERT)
-        return TARN_TLS_UNEXPECTED_MESSAGE;
-    switch (type) {
-    case CONTENT_HANDSHAKE: return take_handshake(t, tarn_bytes_span(body));
-    case CONTENT_ALERT: return take_alert(t, tarn_bytes_span(body));
-    case CONTENT_APP:
-        if (t->phase == WAIT_END_OF_EARLY_DATA)
-            t->early_used += (uint32_t)body.len;
-        else if (t->phase != CONNECTED)
-            return TARN_TLS_UNEXPECTED_MESSAGE;
-        if (t->early_used > t->early_max)
-            return TARN_TLS_UNEXPECTED_MESSAGE;
-        t->plain = body;
-        t->key_updates = body.len ? 0 : t->key_updates;
-        t->empty_records = body.len ? 0 : (uint8_t)(t->empty_records + 1);
-        return t->empty_records > EMPTY_RECORDS_MAX ? TARN_TLS_UNEXPECTED_MESSAGE : FINE;
-    default: return TARN_TLS_UNEXPECTED_MESSAGE;
-    }
+    return take_content(t, type, body);
 }
 
 void record_input(struct tarn_tls *t) {
@@ -271,6 +352,8 @@ void tarn_tls_flush(struct tarn_tls *t) {
         t->early_used += (uint32_t)n;
     if (record_put(t, CONTENT_APP, n) != FINE)
         fail(t, TARN_TLS_INTERNAL_ERROR);
+    else if (t->version == TARN_TLS_12 && t->tx.seq > RECORDS_12_MAX)
+        tarn_tls_close(t);
     else if (t->tx.seq > SEQ_MAX)
         (void)!tarn_tls_update_keys(t, false);
 }

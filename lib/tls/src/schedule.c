@@ -24,10 +24,9 @@ static struct tarn_span sized_span(const struct tarn_tls *t, const uint8_t *secr
     return tarn_span_of(secret, t->hash->digest_bytes);
 }
 
-static void tell(const struct tarn_tls *t, const char *label, const uint8_t *secret) {
+void tell(const struct tarn_tls *t, const char *label, struct tarn_span secret) {
     if (t->config->keylog)
-        t->config->keylog(t->config->keylog_user, label, TARN_SPAN_ARRAY(t->client_random),
-                          sized_span(t, secret));
+        t->config->keylog(t->config->keylog_user, label, TARN_SPAN_ARRAY(t->client_random), secret);
 }
 
 /* Derive-Secret over the transcript as it is. */
@@ -53,7 +52,7 @@ void schedule_start(struct tarn_tls *t) {
 void schedule_early(struct tarn_tls *t, struct tarn_tls_keys *k) {
     uint8_t secret[48] = {0};
     derive(t, "c e traffic", secret);
-    tell(t, "CLIENT_EARLY_TRAFFIC_SECRET", secret);
+    tell(t, "CLIENT_EARLY_TRAFFIC_SECRET", sized_span(t, secret));
     keys_set(t, k, secret);
     tarn_bytes_wipe(TARN_BYTES_ARRAY(secret));
 }
@@ -62,8 +61,8 @@ void schedule_handshake(struct tarn_tls *t, struct tarn_span shared) {
     advance(t, shared);
     derive(t, "c hs traffic", t->client_secret);
     derive(t, "s hs traffic", t->server_secret);
-    tell(t, "CLIENT_HANDSHAKE_TRAFFIC_SECRET", t->client_secret);
-    tell(t, "SERVER_HANDSHAKE_TRAFFIC_SECRET", t->server_secret);
+    tell(t, "CLIENT_HANDSHAKE_TRAFFIC_SECRET", sized_span(t, t->client_secret));
+    tell(t, "SERVER_HANDSHAKE_TRAFFIC_SECRET", sized_span(t, t->server_secret));
 }
 
 /* After the server's Finished. The traffic secrets of the application replace those of the
@@ -74,9 +73,19 @@ void schedule_master(struct tarn_tls *t) {
     derive(t, "c ap traffic", t->client_secret);
     derive(t, "s ap traffic", t->server_secret);
     derive(t, "exp master", t->exporter);
-    tell(t, "CLIENT_TRAFFIC_SECRET_0", t->client_secret);
-    tell(t, "SERVER_TRAFFIC_SECRET_0", t->server_secret);
-    tell(t, "EXPORTER_SECRET", t->exporter);
+    tell(t, "CLIENT_TRAFFIC_SECRET_0", sized_span(t, t->client_secret));
+    tell(t, "SERVER_TRAFFIC_SECRET_0", sized_span(t, t->server_secret));
+    tell(t, "EXPORTER_SECRET", sized_span(t, t->exporter));
+}
+
+/* The iv is there already. */
+void keys_install(struct tarn_tls *t, struct tarn_tls_keys *k, struct tarn_span key) {
+    const struct tarn_aead *aead = suite_at(t->suite)->aead;
+    if (t->has_fast)
+        aead = tarn_aead_fast_of(aead);
+    TARN_ASSERT(tarn_aead_init(&k->aead, aead, key, 0) == TARN_OK);
+    k->seq = 0;
+    k->on = true;
 }
 
 void schedule_resumption(struct tarn_tls *t) {
@@ -102,17 +111,12 @@ void binder_mac(const struct tarn_digest *hash, const uint8_t psk[48], struct ta
 }
 
 void keys_set(struct tarn_tls *t, struct tarn_tls_keys *k, const uint8_t secret[48]) {
-    const struct tarn_aead *aead = suite_at(t->suite)->aead;
     uint8_t key[32];
-    if (t->has_fast)
-        aead = tarn_aead_fast_of(aead);
-    struct tarn_bytes kb = {key, aead->key_bytes};
+    struct tarn_bytes kb = {key, suite_at(t->suite)->aead->key_bytes};
     tarn_bytes_move(TARN_BYTES_ARRAY(k->secret), tarn_span_of(secret, 48));
     expand_label(t->hash, sized_span(t, k->secret), "key", TARN_SPAN_EMPTY, kb);
     expand_label(t->hash, sized_span(t, k->secret), "iv", TARN_SPAN_EMPTY, TARN_BYTES_ARRAY(k->iv));
-    TARN_ASSERT(tarn_aead_init(&k->aead, aead, tarn_bytes_span(kb), 0) == TARN_OK);
-    k->seq = 0;
-    k->on = true;
+    keys_install(t, k, tarn_bytes_span(kb));
     tarn_bytes_wipe(TARN_BYTES_ARRAY(key));
 }
 
@@ -138,6 +142,8 @@ enum tarn_err tarn_tls_export(const struct tarn_tls *t, const char *label, struc
     if (t->phase != CONNECTED || tarn_span_str(label).len > 249
         || out.len > 255 * t->hash->digest_bytes)
         return TARN_INVALID;
+    if (t->version == TARN_TLS_12)
+        return tls12_export(t, label, context, out);
     e = sized(t, empty);
     h = sized(t, hash);
     s = sized(t, secret);

@@ -4,14 +4,6 @@
 #define EXTENSIONS_MAX 128
 #define EARLY_BYTES_MAX (32u << 10) /* of early data that is passed over */
 
-/* A ClientHello, taken apart (RFC 8446 section 4.1.2). */
-struct hello {
-    struct tarn_span random, session_id, suites, compressions;
-    struct tarn_span versions, groups, schemes, shares, name, alpn, limit, psk_modes, psk;
-    bool has_versions, has_groups, has_schemes, has_shares, has_name, has_alpn, has_limit, has_psk,
-        has_psk_modes, has_early;
-};
-
 static enum tarn_tls_alert note(struct hello *h, uint16_t id, struct tarn_span ext) {
     struct {
         uint16_t id;
@@ -25,7 +17,10 @@ static enum tarn_tls_alert note(struct hello *h, uint16_t id, struct tarn_span e
                        {EXT_ALPN, &h->has_alpn, &h->alpn},
                        {EXT_RECORD_SIZE_LIMIT, &h->has_limit, &h->limit},
                        {EXT_PSK_MODES, &h->has_psk_modes, &h->psk_modes},
-                       {EXT_PRE_SHARED_KEY, &h->has_psk, &h->psk}};
+                       {EXT_PRE_SHARED_KEY, &h->has_psk, &h->psk},
+                       {EXT_POINT_FORMATS, &h->has_points, &h->points},
+                       {EXT_MASTER_SECRET, &h->has_master_secret, &h->master_secret},
+                       {EXT_RENEGOTIATION, &h->has_renegotiation, &h->renegotiation}};
     for (size_t i = 0; i < TARN_COUNT_OF(known); i++)
         if (TARN_AT(known, i).id == id) {
             *TARN_AT(known, i).has = true;
@@ -58,40 +53,45 @@ static enum tarn_tls_alert extensions(struct hello *h, struct tarn_span list) {
 
 static enum tarn_tls_alert parse(struct hello *h, struct tarn_span body) {
     struct tarn_span list;
-    uint16_t version;
     *h = (struct hello){.has_psk = false};
-    if (!tarn_span_u16be(&body, &version) || !tarn_span_take(&body, 32, &h->random)
+    if (!tarn_span_u16be(&body, &h->version) || !tarn_span_take(&body, 32, &h->random)
         || !vector8(&body, &h->session_id) || h->session_id.len > 32 || !vector16(&body, &h->suites)
         || h->suites.len == 0 || h->suites.len % 2 || !vector8(&body, &h->compressions)
         || h->compressions.len == 0)
         return TARN_TLS_DECODE_ERROR;
-    if (body.len == 0)
-        return TARN_TLS_PROTOCOL_VERSION; /* no extensions: a version of long ago */
+    if (body.len == 0) /* no extensions: a version of long ago */
+        return FINE;
     if (!vector16(&body, &list) || body.len > 0)
         return TARN_TLS_DECODE_ERROR;
-    enum tarn_tls_alert alert = extensions(h, list);
-    if (alert != FINE)
-        return alert;
-    return version < 0x0303 && !h->has_versions ? TARN_TLS_PROTOCOL_VERSION : FINE;
+    return extensions(h, list);
 }
 
-static enum tarn_tls_alert check_version(const struct hello *h) {
+/* The newest version of both; a client that came down to it for no good reason is told (RFC 7507).
+ */
+static enum tarn_tls_alert choose_version(struct tarn_tls *t, const struct hello *h) {
     struct tarn_span ext = h->versions, list;
-    uint16_t version;
-    if (!h->has_versions)
+    uint16_t version, best = 0;
+    if (!h->has_versions) {
+        best = h->version >= TARN_TLS_12 && version_is_on(t, TARN_TLS_12) ? TARN_TLS_12 : 0;
+    } else {
+        if (!vector8(&ext, &list) || ext.len > 0 || list.len == 0 || list.len % 2)
+            return TARN_TLS_DECODE_ERROR;
+        while (tarn_span_u16be(&list, &version))
+            if ((version == TARN_TLS_12 || version == TARN_TLS_13) && version_is_on(t, version))
+                best = version > best ? version : best;
+    }
+    bool newest = best == TARN_TLS_13 || (best && !version_is_on(t, TARN_TLS_13));
+    if (!newest && list_has(h->suites, SUITE_FALLBACK))
+        return TARN_TLS_INAPPROPRIATE_FALLBACK;
+    if (best == 0)
         return TARN_TLS_PROTOCOL_VERSION;
-    if (!vector8(&ext, &list) || ext.len > 0 || list.len == 0 || list.len % 2)
-        return TARN_TLS_DECODE_ERROR;
-    bool found = false;
-    while (tarn_span_u16be(&list, &version))
-        found |= version == 0x0304;
-    if (!found)
-        return TARN_TLS_PROTOCOL_VERSION;
-    return tarn_span_equal(h->compressions, TARN_SPAN_LIT("\0")) ? FINE
-                                                                 : TARN_TLS_ILLEGAL_PARAMETER;
+    if (t->retried && best != t->version)
+        return TARN_TLS_ILLEGAL_PARAMETER;
+    t->version = best;
+    return FINE;
 }
 
-static bool list_has(struct tarn_span list, uint16_t wanted) {
+bool list_has(struct tarn_span list, uint16_t wanted) {
     uint16_t id;
     while (tarn_span_u16be(&list, &id))
         if (id == wanted)
@@ -101,7 +101,8 @@ static bool list_has(struct tarn_span list, uint16_t wanted) {
 
 static bool choose_suite(struct tarn_tls *t, const struct hello *h) {
     for (size_t i = 0; i < SUITES; i++)
-        if (suite_is_on(t, i) && list_has(h->suites, suite_at(i)->id)) {
+        if (suite_is_on(t, i) && suite_at(i)->id != NO_SUITE
+            && list_has(h->suites, suite_at(i)->id)) {
             t->suite = (uint8_t)i;
             return true;
         }
@@ -158,7 +159,7 @@ static enum tarn_tls_alert choose_group(struct tarn_tls *t, const struct hello *
     return FINE;
 }
 
-static enum tarn_tls_alert take_name(struct tarn_tls *t, struct tarn_span ext) {
+enum tarn_tls_alert take_name(struct tarn_tls *t, struct tarn_span ext) {
     struct tarn_span list, name;
     uint8_t type;
     if (!vector16(&ext, &list) || ext.len > 0 || !tarn_span_u8(&list, &type)
@@ -169,13 +170,15 @@ static enum tarn_tls_alert take_name(struct tarn_tls *t, struct tarn_span ext) {
     return FINE;
 }
 
-static enum tarn_tls_alert take_limit(struct tarn_tls *t, struct tarn_span ext) {
+/* In TLS 1.3 the type of what is sealed counts (RFC 8449 section 4). */
+enum tarn_tls_alert take_limit(struct tarn_tls *t, struct tarn_span ext) {
     uint16_t limit;
     if (!tarn_span_u16be(&ext, &limit) || ext.len > 0)
         return TARN_TLS_DECODE_ERROR;
     if (limit < 64)
         return TARN_TLS_ILLEGAL_PARAMETER;
-    t->record_max = TARN_MIN((size_t)limit - 1, (size_t)RECORD_PLAIN_MAX);
+    size_t text = t->version == TARN_TLS_12 ? limit : limit - 1u;
+    t->record_max = TARN_MIN(text, (size_t)RECORD_PLAIN_MAX);
     return FINE;
 }
 
@@ -195,10 +198,10 @@ static enum tarn_tls_alert authenticate(struct tarn_tls *t, const struct hello *
 
 static enum tarn_tls_alert negotiate(struct tarn_tls *t, const struct hello *h,
                                      struct tarn_span message, struct tarn_span *share) {
-    enum tarn_tls_alert alert = check_version(h);
+    enum tarn_tls_alert alert = FINE;
     uint8_t before = t->suite;
-    if (alert != FINE)
-        return alert;
+    if (!tarn_span_equal(h->compressions, TARN_SPAN_LIT("\0")))
+        return TARN_TLS_ILLEGAL_PARAMETER;
     if (h->has_psk && !h->has_psk_modes)
         return TARN_TLS_MISSING_EXTENSION;
     if (!h->has_groups || !h->has_shares || (!h->has_schemes && !h->has_psk))
@@ -361,6 +364,10 @@ enum tarn_tls_alert server_hello(struct tarn_tls *t, struct tarn_span message,
     struct hello h;
     struct tarn_span share;
     enum tarn_tls_alert alert = parse(&h, body);
+    if (alert == FINE)
+        alert = choose_version(t, &h);
+    if (alert == FINE && t->version == TARN_TLS_12)
+        return tls12_server_hello(t, &h, message);
     if (alert == FINE)
         alert = negotiate(t, &h, message, &share);
     if (alert != FINE)

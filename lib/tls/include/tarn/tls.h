@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* tarn/tls.h: TLS 1.3 (RFC 8446), server and client, as an engine without I/O.
+/* tarn/tls.h: TLS 1.3 (RFC 8446) and 1.2 (RFC 5246), server and client, as an engine without I/O.
  *
  * Four windows: records in, records out, plain text in, plain text out. The caller moves bytes
  * between them and whatever carries them; tarn_tls_state says which windows are open. Never
@@ -53,7 +53,9 @@ enum tarn_tls_alert {
     TARN_TLS_PROTOCOL_VERSION = 70,
     TARN_TLS_INSUFFICIENT_SECURITY = 71,
     TARN_TLS_INTERNAL_ERROR = 80,
+    TARN_TLS_INAPPROPRIATE_FALLBACK = 86,
     TARN_TLS_USER_CANCELED = 90,
+    TARN_TLS_NO_RENEGOTIATION = 100,
     TARN_TLS_MISSING_EXTENSION = 109,
     TARN_TLS_UNSUPPORTED_EXTENSION = 110,
     TARN_TLS_UNRECOGNIZED_NAME = 112,
@@ -76,8 +78,14 @@ struct tarn_tls_sessions;
 
 enum tarn_tls_client_auth { TARN_TLS_NO_CLIENT_AUTH, TARN_TLS_CLIENT_MAY, TARN_TLS_CLIENT_MUST };
 
+/* TLS 1.2 is spoken with ephemeral keys, AEAD and an extended master secret (RFC 7627) only. */
+enum tarn_tls_version { TARN_TLS_12 = 0x0303, TARN_TLS_13 = 0x0304 };
+
 struct tarn_tls_config {
     bool server;
+    uint16_t version_min, version_max; /* enum tarn_tls_version; 0: the oldest, the newest */
+    /* A client that tries again with a lower version_max, after a failure, says so (RFC 7507). */
+    bool fallback;
     /* A server has at least one; that whose leaf is for the name asked for is taken, else the first
      * that the client's algorithms allow. A client: what it is asked to show itself with. */
     const struct tarn_tls_identity *identities;
@@ -105,7 +113,15 @@ struct tarn_tls_config {
     bool grease; /* a client offers values that mean nothing (RFC 8701) */
 };
 enum tarn_tls_group { TARN_TLS_X25519MLKEM768, TARN_TLS_X25519, TARN_TLS_P256, TARN_TLS_P384 };
-enum tarn_tls_suite { TARN_TLS_AES128_GCM, TARN_TLS_AES256_GCM, TARN_TLS_CHACHA20_POLY1305 };
+/* The ciphers. With TLS 1.2 each stands for a suite with ECDHE_ECDSA and one with ECDHE_RSA; CCM is
+ * for ECDHE_ECDSA alone, and with a key of 256 bits for TLS 1.2 alone. */
+enum tarn_tls_suite {
+    TARN_TLS_AES128_GCM,
+    TARN_TLS_AES256_GCM,
+    TARN_TLS_CHACHA20_POLY1305,
+    TARN_TLS_AES128_CCM,
+    TARN_TLS_AES256_CCM
+};
 
 enum tarn_tls_states {
     TARN_TLS_RECV = 1 << 0,  /* the window for records in is open */
@@ -134,6 +150,7 @@ struct tarn_tls_keys {
     struct tarn_aead_ctx aead;
     uint8_t secret[48], iv[12];
     uint64_t seq;
+    uint8_t explicit_bytes; /* TLS 1.2: of the nonce, in front of each record's text */
     bool on;
 };
 
@@ -144,6 +161,7 @@ struct tarn_tls {
     struct tarn_bytes plain; /* of the record in `in`, not read yet */
     bool has_fast, has_aes;  /* what this processor can do, asked once */
     uint8_t phase;           /* of the handshake: src/internal.h */
+    uint16_t version;        /* agreed on; 0 before */
     enum tarn_tls_alert alert;
     bool closed, close_sent, peer_closed, fault_is_ours, alert_was_theirs;
     int64_t now;
@@ -154,8 +172,8 @@ struct tarn_tls {
     struct tarn_digest_ctx transcript_256, transcript_384; /* both, until one is chosen */
     uint8_t secret[48]; /* of the key schedule, as far as it is */
     uint8_t client_secret[48], server_secret[48];
-    uint8_t exporter[48];
-    uint8_t client_random[32], session_id[32];
+    uint8_t exporter[48]; /* TLS 1.2: the master secret */
+    uint8_t client_random[32], server_random[32], session_id[32];
     uint8_t session_id_len;
     uint8_t own_secrets[4][64]; /* key exchange; ML-KEM keeps its seed in the first */
     uint8_t offered;            /* bit i: a share of group i was sent */
@@ -163,7 +181,9 @@ struct tarn_tls {
     uint16_t peer_schemes; /* bit i: of the schemes in src/auth.c */
     const struct tarn_tls_identity *identity;
     const struct tarn_scheme *scheme; /* that a signature is wanted with */
-    uint8_t to_sign[160];
+    uint16_t scheme_id;
+    uint16_t key_types; /* TLS 1.2: bit i: a key of enum tarn_pk_type i is of use */
+    uint8_t to_sign[168];
     uint8_t to_sign_len;
     uint8_t peer_spki[TARN_TLS_SPKI_BYTES_MAX];
     size_t peer_spki_len;
@@ -221,10 +241,11 @@ struct tarn_span tarn_tls_sign_request(const struct tarn_tls *tls,
 void tarn_tls_sign_done(struct tarn_tls *tls, struct tarn_span signature);
 
 /* New keys for what is sent from here on (RFC 8446 section 4.6.3), and the other side's too where
- * asked. Only while connected and with nothing to send. */
+ * asked. Only with TLS 1.3, while connected and with nothing to send. */
 TARN_MUST_USE enum tarn_err tarn_tls_update_keys(struct tarn_tls *tls, bool both);
 
 /* Once connected. */
+enum tarn_tls_version tarn_tls_version(const struct tarn_tls *tls);
 struct tarn_span tarn_tls_alpn(const struct tarn_tls *tls); /* empty: none agreed */
 struct tarn_span tarn_tls_name(const struct tarn_tls *tls); /* that the client asked for */
 /* The other side's key, and whether it showed a certificate at all. */
@@ -233,7 +254,8 @@ TARN_MUST_USE bool tarn_tls_peer_key(const struct tarn_tls *tls, struct tarn_pub
 bool tarn_tls_resumed(const struct tarn_tls *tls);
 /* What became of early data: valid at any time. */
 enum tarn_tls_early tarn_tls_early_of(const struct tarn_tls *tls);
-/* Keying material for others (RFC 8446 section 7.5). */
+/* Keying material for others (RFC 8446 section 7.5, RFC 5705). With TLS 1.2 a context whose ptr is
+ * NULL is none, which is not the same there as an empty one. */
 TARN_MUST_USE enum tarn_err tarn_tls_export(const struct tarn_tls *tls, const char *label,
                                             struct tarn_span context, struct tarn_bytes out);
 /* The alert that ended it, TARN_TLS_FINE for none; *theirs: it was received. */
