@@ -54,7 +54,8 @@ def main(program):
         server = l.spawn(space, "/usr/bin/python3", "-c", SERVER, log="server")
         l.wait_for("listening", "server", server)
 
-        for mode, want in (0, "ecn=0 accurate=0"), (1, "ecn=1 accurate=0"), (3, "ecn=1 accurate=1"):
+        for mode, want in (0, "ecn=0 accurate=0 option=0"), (1, "ecn=1 accurate=0 option=0"), \
+                (3, "ecn=1 accurate=1 option=1"):
             if not sysctl(l, space, "tcp_ecn", mode):
                 print(f"this kernel has no net.ipv4.tcp_ecn={mode}")
                 continue

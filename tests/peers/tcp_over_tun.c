@@ -108,9 +108,9 @@ static void report(const struct tarn_flow *flow) {
     struct tarn_tcp_stats s;
     must(tarn_tcp_info(flow, &info) == TARN_OK, "info");
     tarn_tcp_stats(tcp, &s);
-    printf("ecn=%d accurate=%d active=%llu passive=%llu bad=%llu\n", info.ecn, info.accurate_ecn,
-           (unsigned long long)s.fast_opens_active, (unsigned long long)s.fast_opens_passive,
-           (unsigned long long)s.fast_open_bad_cookies);
+    printf("ecn=%d accurate=%d option=%d active=%llu passive=%llu bad=%llu\n", info.ecn,
+           info.accurate_ecn, info.accurate_ecn_option, (unsigned long long)s.fast_opens_active,
+           (unsigned long long)s.fast_opens_passive, (unsigned long long)s.fast_open_bad_cookies);
     fflush(stdout);
 }
 

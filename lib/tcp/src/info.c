@@ -56,6 +56,7 @@ enum tarn_err tarn_tcp_info(const struct tarn_flow *flow, struct tarn_tcp_info *
         .window_scaling = c->wscale_ok,
         .ecn = c->ecn_ok,
         .accurate_ecn = c->accecn,
+        .accurate_ecn_option = c->own && c->own->option_seen,
         .nodelay = c->nodelay,
         .in_recovery = c->recovery == TCP_RECOVERY,
         .in_loss = c->recovery == TCP_LOSS,
@@ -89,6 +90,7 @@ enum tarn_err tarn_tcp_info(const struct tarn_flow *flow, struct tarn_tcp_info *
         .tail_probes = c->tail_probes,
         .spurious_recoveries = c->spurious,
         .reordering_segments = c->flight ? c->flight->reordering : 0,
+        .ce_bytes = c->own ? c->own->ce_bytes_out : 0,
         .cc = c->cc.ops ? c->cc.ops->name : "",
     };
     if (c->own && c->tcp->config.options.count)

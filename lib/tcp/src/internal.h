@@ -141,6 +141,10 @@ struct tcp_own {
     uint32_t ect0_in, ce_in, ect1_in;
     uint32_t ect0_out, ce_out, ect1_out;
     uint64_t ce_bytes_out;
+    uint8_t option_due, option_again; /* how many more times; with a report of a duplicate */
+    bool option_seen;    /* from the peer: it understands it, and the path lets it pass */
+    bool option_cleared; /* it came, and something had cleared it */
+    bool option_lost;    /* what carried it did not arrive: it is sent no more */
     /* As Linux' TCP_INFO has them. */
     uint64_t bytes_sent, bytes_resent;
     uint32_t segments_in, segments_out, data_segments_in, data_segments_out;
@@ -303,7 +307,8 @@ struct tcp_half {
     uint8_t wscale, tries;
     bool sack_ok : 1, ts_ok : 1, wscale_ok : 1, ecn_ok : 1;
     bool accecn : 1;
-    bool cookie_due : 1; /* the SYN asked for a Fast Open cookie, or showed an old one */
+    bool accecn_lost : 1; /* the SYN-ACK with AccECN's option was not answered */
+    bool cookie_due : 1;  /* the SYN asked for a Fast Open cookie, or showed an old one */
     uint8_t syn_ecn : 2;
     bool held : 1; /* nothing was sent yet: tarn_tcp_answer decides */
 };
@@ -361,6 +366,7 @@ struct tarn_tcp {
 };
 
 #define TCP_SACK_BLOCKS_MAX 4u
+#define TCP_ACCECN_FIELDS 3u
 
 struct tcp_options {
     uint16_t mss; /* 0: not given */
@@ -369,6 +375,11 @@ struct tcp_options {
     uint32_t tsval, tsecr;
     bool has_cookie;
     struct tarn_span cookie; /* empty: asked for */
+    /* AccECN's (RFC 9768 section 3.2.3): bytes of ECT(0), CE and ECT(1), modulo 2^24, or in the
+     * other order; not all of them need be there. */
+    bool has_accecn, accecn_ect1_first;
+    uint8_t accecn_count;
+    uint32_t accecn[TCP_ACCECN_FIELDS];
     struct tcp_sack_block sack[TCP_SACK_BLOCKS_MAX];
 };
 
@@ -508,6 +519,8 @@ unsigned tcp_ace_of_syn(unsigned ecn);
 /* What a SYN asks for, and what a SYN-ACK grants. */
 void tcp_ecn_asked(const struct tarn_tcp *tcp, const struct tcp_segment *syn,
                    struct tcp_half *half);
+/* What of enum tarn_tcp_ecn the next SYN asks for. */
+uint8_t tcp_ecn_asks(const struct tcp_conn *c);
 void tcp_ecn_granted(struct tcp_conn *c, const struct tcp_segment *syn_ack);
 void tcp_ecn_begins(struct tcp_conn *c, const struct tcp_half *half, struct tcp_segment *last);
 /* An acceptable segment: its marks are noted, to be echoed. */
@@ -515,6 +528,12 @@ void tcp_ecn_received(struct tcp_conn *c, const struct tcp_segment *seg);
 /* Whether the ACK says that something of ours was marked. */
 bool tcp_ecn_reports(struct tcp_conn *c, const struct tcp_segment *seg, uint32_t acked_bytes);
 void tcp_ecn_header(struct tcp_conn *c, struct tcp_header *h);
+/* The option of a SYN-ACK. */
+void tcp_ecn_option_first(struct tcp_header *h);
+/* Adds the option where there is something to tell, as much of it as fits into `room` bytes. */
+void tcp_ecn_option(struct tcp_conn *c, struct tcp_header *h, uint32_t room);
+/* Whether it would; then a SACK block has to go without room (section 3.2.3.3). */
+bool tcp_ecn_option_is_due(const struct tcp_conn *c);
 
 /* fast_open.c */
 /* The cookie for that address, written to `out`. */

@@ -188,8 +188,14 @@ static void send_syn_ack(struct tarn_tcp *tcp, const struct tcp_half *half, cons
     struct tcp_header h;
     half_header(tcp, half, &h);
     h.flags |= TCP_SYN;
-    if (half->ecn_ok)
-        tcp_ace_put(&h, half->accecn ? tcp_ace_of_syn(half->syn_ecn) : 1);
+    /* RFC 9768 section 3.2.3.2.2: again without the option, and the third time without flags. */
+    if (half->ecn_ok && !half->accecn)
+        tcp_ace_put(&h, 1);
+    else if (half->accecn && half->tries <= 2)
+        tcp_ace_put(&h, tcp_ace_of_syn(half->syn_ecn));
+    if (half->accecn && !half->accecn_lost && !half->cookie_due
+        && !tcp->config.options.no_accecn_option)
+        tcp_ecn_option_first(&h);
     const struct tcp_listener *l = listener_of(tcp, half);
     h.opt.mss = tcp_mss_for_mtu(route.mtu, &half->remote);
     if (l && l->budget.mss_max && l->budget.mss_max < h.opt.mss)
@@ -327,6 +333,7 @@ void tcp_half_timer(struct tarn_tcp *tcp, struct tcp_half *half) {
     tarn_timer_set(&tcp->half_timers, &half->timer,
                    tarn_time_after(tcp->now, TARN_US(TCP_RTO_INITIAL_US) << half->tries));
     half->tries++;
+    half->accecn_lost = true;
     tcp->stats.retransmits++;
     send_syn_ack(tcp, half, NULL);
 }
@@ -362,6 +369,7 @@ void tcp_half_input(struct tarn_tcp *tcp, struct tcp_half *half, struct tcp_segm
     } else if (seg->flags & TCP_RST) {
         half_reset_input(tcp, half, seg);
     } else if ((seg->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && seg->seq == half->irs) {
+        half->accecn_lost = true;
         send_syn_ack(tcp, half, NULL);
     } else if (seg->flags & TCP_ACK && seg->ack != half->iss + 1) {
         tcp->stats.drop_bad_ack++;

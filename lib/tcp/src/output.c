@@ -44,12 +44,23 @@ static uint32_t acceptable_seq(const struct tcp_conn *c) {
     return seq_lt(edge, c->snd_nxt) ? edge : c->snd_nxt;
 }
 
+/* RFC 9768 section 3.2.3.2.2: an ACK with the option, and what it acknowledged comes again. Twice,
+ * and it is the option that does not pass. */
+static void note_option_again(struct tcp_conn *c, const struct tcp_header *h) {
+    if (h->opt.has_accecn && c->duplicate.start != c->duplicate.end)
+        c->own->option_lost |= ++c->own->option_again >= 2;
+}
+
 static bool send_bare(struct tcp_conn *c, uint32_t seq, uint8_t flags) {
     struct tcp_header h;
     fill_header(c, &h, seq, flags);
     /* Only here: a full segment has no room for it, and its size is the same in all of a packet. */
-    if (has_sacks(c))
-        h.opt.sack_count = tcp_receive_sacks(c, h.opt.sack, c->ts_ok ? 3 : 4);
+    if (has_sacks(c)) {
+        uint8_t most = (uint8_t)((c->ts_ok ? 3 : 4) - (tcp_ecn_option_is_due(c) ? 1 : 0));
+        h.opt.sack_count = tcp_receive_sacks(c, h.opt.sack, most);
+    }
+    tcp_ecn_option(c, &h, TCP_OPTIONS_BYTES_MAX - tcp_options_bytes(&h));
+    note_option_again(c, &h);
     struct tarn_pkt *pkt = tcp_segment_new(c->tcp, &h);
     if (!pkt) {
         tcp_conn_dirty(c);
@@ -83,11 +94,9 @@ static void send_syn(struct tcp_conn *c) {
     struct tcp_header h;
     fill_header(c, &h, c->fast_open ? c->snd_una - 1 : c->snd_una,
                 (uint8_t)(TCP_SYN | (answer ? TCP_ACK : 0)));
-    /* RFC 9768 section 3.1.4: not again where a SYN that asked was not answered. */
-    if (!answer && c->timeouts == 0 && o->ecn == TARN_TCP_ECN_ASK)
-        tcp_ace_put(&h, 3);
-    else if (!answer && c->timeouts == 0 && o->ecn == TARN_TCP_ECN_ACCURATE)
-        tcp_ace_put(&h, 7);
+    uint8_t ecn = answer ? TARN_TCP_ECN_OFF : tcp_ecn_asks(c);
+    if (ecn != TARN_TCP_ECN_OFF)
+        tcp_ace_put(&h, ecn == TARN_TCP_ECN_ASK ? 3 : 7);
     if (c->fast_open && c->ecn_ok)
         tcp_ace_put(&h, 1);
     h.opt.mss = tcp_mss_for_mtu(c->path_mtu, &c->remote);
@@ -131,6 +140,8 @@ static uint32_t send_record(struct tcp_conn *c, const struct tcp_sent *s, uint32
     struct tcp_header h;
     bool again = s->flags & SENT_RETRANSMITTED;
     fill_header(c, &h, s->node.seq, TCP_ACK);
+    if (!again && len + 12 <= c->mss)
+        tcp_ecn_option(c, &h, 12);
     struct tarn_pkt *pkt = tcp_segment_new(c->tcp, &h);
     if (!pkt) {
         tcp_conn_dirty(c);

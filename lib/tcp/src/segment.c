@@ -11,6 +11,8 @@ enum {
     OPT_SACK = 5,
     OPT_TS = 8,
     OPT_FAST_OPEN = 34,
+    OPT_ACCECN0 = 172,
+    OPT_ACCECN1 = 174,
 };
 
 static bool parse_sack(struct tarn_span body, struct tcp_options *opt) {
@@ -22,6 +24,18 @@ static bool parse_sack(struct tarn_span body, struct tcp_options *opt) {
            && tarn_span_u32be(&body, &b.end))
         TARN_AT(opt->sack, opt->sack_count++) = b;
     return true;
+}
+
+/* What is behind the last whole field is not looked at (RFC 9768 section 3.2.3). */
+static void parse_accecn(uint8_t kind, struct tarn_span body, struct tcp_options *opt) {
+    uint8_t high;
+    uint16_t low;
+    opt->has_accecn = true;
+    opt->accecn_ect1_first = kind == OPT_ACCECN1;
+    opt->accecn_count = 0;
+    while (opt->accecn_count < TCP_ACCECN_FIELDS && body.len >= 3 && tarn_span_u8(&body, &high)
+           && tarn_span_u16be(&body, &low))
+        TARN_AT(opt->accecn, opt->accecn_count++) = (uint32_t)high << 16 | low;
 }
 
 /* An option that we know, with a wrong length, makes the segment malformed; one that we do not know
@@ -42,6 +56,8 @@ static bool parse_option(uint8_t kind, struct tarn_span body, struct tcp_options
         opt->has_cookie = body.len == 0 || (body.len >= 4 && body.len <= 16 && body.len % 2 == 0);
         opt->cookie = body;
         return true;
+    case OPT_ACCECN0:
+    case OPT_ACCECN1: parse_accecn(kind, body, opt); return true;
     default: return true;
     }
 }
@@ -100,6 +116,7 @@ uint32_t tcp_options_bytes(const struct tcp_header *h) {
     n += o->has_ts ? 12 : o->sack_ok ? 4 : 0; /* SACK-permitted takes the place of padding */
     n += o->has_wscale ? 4 : 0;
     n += o->sack_count ? 4 + 8u * o->sack_count : 0;
+    n += o->has_accecn ? (2u + 3u * o->accecn_count + 3) / 4 * 4 : 0;
     n += o->has_cookie ? (2u + (uint32_t)o->cookie.len + 3) / 4 * 4 : 0;
     return n;
 }
@@ -130,6 +147,17 @@ static void write_options(struct tarn_writer *w, const struct tcp_options *o) {
             tarn_writer_u32be(w, TARN_AT(o->sack, i).start);
             tarn_writer_u32be(w, TARN_AT(o->sack, i).end);
         }
+    }
+    if (o->has_accecn) {
+        uint8_t kind = o->accecn_ect1_first ? OPT_ACCECN1 : OPT_ACCECN0, len = 2;
+        tarn_writer_u8(w, kind);
+        tarn_writer_u8(w, (uint8_t)(2 + 3 * o->accecn_count));
+        for (uint8_t i = 0; i < o->accecn_count; i++, len = (uint8_t)(len + 3)) {
+            tarn_writer_u8(w, (uint8_t)(TARN_AT(o->accecn, i) >> 16));
+            tarn_writer_u16be(w, (uint16_t)TARN_AT(o->accecn, i));
+        }
+        for (; len % 4 != 0; len++)
+            tarn_writer_u8(w, OPT_NOP);
     }
     if (o->has_cookie) {
         tarn_writer_u16be(w, (uint16_t)(OPT_FAST_OPEN << 8 | (2 + o->cookie.len)));

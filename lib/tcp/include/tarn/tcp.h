@@ -86,6 +86,7 @@ struct tarn_tcp_options {
     uint8_t tos;                    /* DSCP; the two ECN bits are TCP's own [0] */
     uint8_t ecn;                    /* enum tarn_tcp_ecn */
     bool no_sack, no_timestamps, no_window_scale; /* not offered and not accepted */
+    bool no_accecn_option;                        /* AccECN counts packets alone */
     bool no_syn_cookies;                          /* a full SYN queue drops SYNs instead */
     bool fast_open; /* RFC 7413: cookies are given, honoured, and asked for where connect_with is
                      * used. What comes with a SYN may come twice: for requests that may, only */
@@ -241,6 +242,7 @@ struct tarn_tcp_info {
     enum tarn_tcp_state state;
     bool sack, timestamps, window_scaling; /* negotiated */
     bool ecn, accurate_ecn;                /* accurate_ecn: ecn by RFC 9768 */
+    bool accurate_ecn_option;              /* and the peer sends its option */
     bool nodelay, in_recovery, in_loss;    /* fast recovery; after a retransmission timeout */
     uint8_t snd_wscale, rcv_wscale;
     uint8_t backoffs; /* retransmission timeouts in a row */
@@ -263,6 +265,7 @@ struct tarn_tcp_info {
     uint32_t timeouts, tail_probes, spurious_recoveries;
     uint32_t
         reordering_segments; /* the furthest that one of this flight was overtaken, up to 255 */
+    uint64_t ce_bytes;       /* sent, and reported by AccECN's option as marked by the network */
     const char *cc;
 
     /* Where options.count; else 0. Until the last time that was told. Segments that left or came as
