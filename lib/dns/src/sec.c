@@ -60,6 +60,10 @@ enum tarn_err tarn_dns_ds_matches(struct tarn_span owner, struct tarn_span dnske
 
 static const struct tarn_scheme *scheme_of(uint8_t algorithm) {
     switch (algorithm) {
+    case 3:
+    case 6: return &tarn_dsa_sha1; /* RFC 2536 */
+    case 5:
+    case 7: return &tarn_rsa_sha1;   /* RFC 3110, RFC 5155 */
     case 8: return &tarn_rsa_sha256; /* RFC 5702 */
     case 10: return &tarn_rsa_sha512;
     case 13: return &tarn_ecdsa_raw_sha256; /* RFC 6605 */
@@ -71,6 +75,9 @@ static const struct tarn_scheme *scheme_of(uint8_t algorithm) {
 }
 
 bool tarn_dns_sec_supports(uint8_t algorithm) {
+    return algorithm >= 8 && scheme_of(algorithm) != NULL;
+}
+bool tarn_dns_sec_knows(uint8_t algorithm) {
     return scheme_of(algorithm) != NULL;
 }
 
@@ -89,6 +96,41 @@ static bool rsa_key(struct tarn_span s, struct tarn_public_key *out) {
     return ok && s.len <= RSA_BYTES_MAX;
 }
 
+/* RFC 2536 section 2: T, Q, and P, G and Y of 64 + 8T bytes each. */
+static bool dsa_key(struct tarn_span s, struct tarn_public_key *out) {
+    uint8_t t;
+    out->type = TARN_PK_DSA;
+    if (!tarn_span_u8(&s, &t) || t > 8)
+        return false;
+    size_t len = 64 + 8u * t;
+    return tarn_span_take(&s, 20, &out->q) && tarn_span_take(&s, len, &out->p)
+           && tarn_span_take(&s, len, &out->g) && tarn_span_take(&s, len, &out->y) && s.len == 0;
+}
+
+static void der_number(struct tarn_writer *w, struct tarn_span n) {
+    while (n.len > 1 && tarn_span_at(n, 0) == 0)
+        n = tarn_span_after(n, 1);
+    bool high = n.len && tarn_span_at(n, 0) & 0x80;
+    tarn_writer_u8(w, 2);
+    tarn_writer_u8(w, (uint8_t)(n.len + high));
+    if (high)
+        tarn_writer_u8(w, 0);
+    tarn_writer_span_put(w, n);
+}
+
+/* T, R and S (section 3), as DER has the two; early signers wrote DER itself. */
+static struct tarn_span dsa_signature(struct tarn_span s, struct tarn_writer *w) {
+    struct tarn_span r;
+    if (s.len != 41 || !tarn_span_skip(&s, 1) || !tarn_span_take(&s, 20, &r))
+        return s;
+    tarn_writer_u8(w, 0x30);
+    tarn_writer_u8(w, 0);
+    der_number(w, r);
+    der_number(w, s);
+    *tarn_bytes_at(tarn_bytes_of(w->ptr, w->cap), 1) = (uint8_t)(w->len - 2);
+    return tarn_writer_span(w);
+}
+
 static bool public_key(const struct key *k, struct tarn_bytes room, struct tarn_public_key *out) {
     struct tarn_writer w = tarn_writer_over(room);
     *out = (struct tarn_public_key){.point = k->bytes};
@@ -97,6 +139,8 @@ static bool public_key(const struct key *k, struct tarn_bytes room, struct tarn_
     case 14: out->type = TARN_PK_P384; break;
     case 15: out->type = TARN_PK_ED25519; return true;
     case 16: out->type = TARN_PK_ED448; return true;
+    case 3:
+    case 6: return dsa_key(k->bytes, out);
     default: return rsa_key(k->bytes, out);
     }
     tarn_writer_u8(&w, 4); /* as it is elsewhere: DNS leaves it out (RFC 6605 section 4) */
@@ -230,7 +274,8 @@ static bool is_in_time(const struct signature *g, uint32_t now) {
 enum tarn_err tarn_dns_verify(const struct tarn_dns_rrset *set, struct tarn_span rrsig,
                               struct tarn_span dnskey, struct tarn_span zone, uint32_t wall_seconds,
                               struct tarn_dns_sec_work *work, bool *wildcard) {
-    uint8_t point[TARN_EC_POINT_BYTES_MAX];
+    uint8_t point[TARN_EC_POINT_BYTES_MAX], der[64];
+    struct tarn_writer w = TARN_WRITER_ARRAY(der);
     struct signature g;
     struct key k;
     struct tarn_public_key pub;
@@ -250,5 +295,7 @@ enum tarn_err tarn_dns_verify(const struct tarn_dns_rrset *set, struct tarn_span
         return err;
     if (!public_key(&k, TARN_BYTES_ARRAY(point), &pub) || tarn_public_key_check(&pub))
         return TARN_PEER;
+    if (pub.type == TARN_PK_DSA)
+        g.bytes = dsa_signature(g.bytes, &w);
     return tarn_verify(&pub, scheme, message, g.bytes) ? TARN_PEER : TARN_OK;
 }

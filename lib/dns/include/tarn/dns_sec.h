@@ -35,6 +35,9 @@ TARN_MUST_USE enum tarn_err tarn_dns_ds_matches(struct tarn_span owner, struct t
                                                 struct tarn_span ds);
 /* The algorithm is known here: 8, 10 (RSA), 13, 14 (ECDSA), 15, 16 (EdDSA). */
 bool tarn_dns_sec_supports(uint8_t algorithm);
+/* ... or is one that should not be relied on any more (RFC 8624, RFC 9905), which _verify knows all
+ * the same: 3, 6 (DSA) and 5, 7 (RSA with SHA-1). */
+bool tarn_dns_sec_knows(uint8_t algorithm);
 
 /* One signature (an RRSIG's data) of a set by one key (a DNSKEY's data) of the zone. *wildcard: it
  * is a wildcard's that was expanded, so it must also be proven that there is no closer name (RFC

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: ISC */
+/* What NSEC3 records prove (RFC 5155 section 8), and what their hashes may cost (RFC 9276). */
+#include "internal.h"
+#include <tarn/digest.h>
+
+#define OPT_OUT 1u
+#define SHA1_BLOCK 64u
+#define SALT_MAX 255u
+
+bool nsec3_read(struct tarn_span s, struct nsec3 *n) {
+    uint8_t len;
+    if (!tarn_span_u8(&s, &n->algorithm) || !tarn_span_u8(&s, &n->flags)
+        || !tarn_span_u16be(&s, &n->iterations) || !tarn_span_u8(&s, &len)
+        || !tarn_span_take(&s, len, &n->salt) || !tarn_span_u8(&s, &len)
+        || !tarn_span_take(&s, len, &n->next))
+        return false;
+    n->bitmap = s;
+    return true;
+}
+
+/* -- hashes -------------------------------------------------------------------------------------
+ */
+
+bool nsec3_hash(struct tarn_recursor *r, struct budget *b, const struct nsec3 *params,
+                struct tarn_span name, uint8_t out[NSEC3_HASH_BYTES]) {
+    struct tarn_digest_ctx ctx;
+    struct tarn_dns_name lower;
+    struct tarn_bytes hash = tarn_bytes_of(out, NSEC3_HASH_BYTES);
+    uint32_t blocks = (uint32_t)(params->iterations + 1)
+                      * (uint32_t)((NSEC3_HASH_BYTES + params->salt.len + 9) / SHA1_BLOCK + 1);
+    if (b && !spend(r, &b->hash_rounds, blocks))
+        return false;
+    r->stats.hash_rounds += blocks;
+    tarn_dns_name_copy(&lower, name);
+    tarn_dns_name_lower(&lower);
+    struct tarn_span in = tarn_dns_name_span(&lower);
+    for (uint32_t i = 0; i <= params->iterations; i++) {
+        tarn_digest_init(&ctx, &tarn_sha1);
+        tarn_digest_update(&ctx, in);
+        tarn_digest_update(&ctx, params->salt);
+        tarn_digest_final(&ctx, hash);
+        in = tarn_bytes_span(hash);
+    }
+    return true;
+}
+
+static bool digit_of(uint8_t c, uint8_t *v) {
+    c = tarn_dns_lower(c);
+    bool number = c >= '0' && c <= '9';
+    *v = (uint8_t)(number ? c - '0' : c - 'a' + 10);
+    return number || (c >= 'a' && c <= 'v');
+}
+
+/* Base 32 with extended hex digits (RFC 4648 section 7): 32 digits for 20 bytes. */
+bool nsec3_label(struct tarn_span owner, uint8_t out[NSEC3_HASH_BYTES]) {
+    struct tarn_span label = tarn_dns_name_label(owner);
+    struct tarn_writer w = tarn_writer_over(tarn_bytes_of(out, NSEC3_HASH_BYTES));
+    uint32_t bits = 0;
+    unsigned have = 0;
+    uint8_t c, v;
+    if (label.len != 32)
+        return false;
+    while (tarn_span_u8(&label, &c)) {
+        if (!digit_of(c, &v))
+            return false;
+        bits = (bits << 5 | v) & 0xffff;
+        have += 5;
+        if (have >= 8) {
+            have -= 8;
+            tarn_writer_u8(&w, (uint8_t)(bits >> have));
+        }
+    }
+    return tarn_writer_ok(&w);
+}
+
+void nsec3_owner(const uint8_t hash[NSEC3_HASH_BYTES], struct tarn_span zone,
+                 struct tarn_dns_name *out) {
+    uint8_t text[32], c;
+    struct tarn_span in = tarn_span_of(hash, NSEC3_HASH_BYTES);
+    struct tarn_writer w = TARN_WRITER_ARRAY(text);
+    uint32_t bits = 0;
+    unsigned have = 0;
+    while (tarn_span_u8(&in, &c)) {
+        bits = (bits << 8 | c) & 0xffff;
+        for (have += 8; have >= 5; have -= 5) {
+            unsigned v = bits >> (have - 5) & 31;
+            tarn_writer_u8(&w, (uint8_t)(v < 10 ? '0' + v : 'a' + v - 10));
+        }
+    }
+    if (!tarn_dns_name_child(tarn_writer_span(&w), zone, out))
+        *out = TARN_DNS_ROOT;
+}
+
+/* -- proofs -------------------------------------------------------------------------------------
+ */
+
+struct found {
+    struct nsec3 n;
+    uint8_t owner[NSEC3_HASH_BYTES];
+};
+
+static bool next_nsec3(struct denial *d, struct tarn_span *data, struct found *out) {
+    struct tarn_span sigs, one;
+    struct set s;
+    struct sig g;
+    while (set_next(data, &s)) {
+        sigs = s.sigs;
+        if (s.type == TARN_DNS_NSEC3 && s.section == TARN_DNS_AUTHORITY && record_next(&sigs, &one)
+            && sig_read(one, &g) && tarn_dns_name_equal(g.signer, d->zone)
+            && tarn_dns_name_equal(tarn_dns_name_parent(s.owner), d->zone)
+            && record_next(&s.records, &one) && nsec3_read(one, &out->n) && out->n.algorithm == 1
+            && out->n.next.len == NSEC3_HASH_BYTES && !(out->n.flags & ~OPT_OUT)
+            && nsec3_label(s.owner, out->owner))
+            return true;
+    }
+    return false;
+}
+
+static bool covers(const struct found *f, struct tarn_span hash) {
+    struct tarn_span owner = TARN_SPAN_ARRAY(f->owner);
+    bool behind = tarn_span_compare(owner, hash) < 0,
+         before = tarn_span_compare(hash, f->n.next) < 0;
+    return tarn_span_compare(owner, f->n.next) < 0 ? behind && before : behind || before;
+}
+
+/* The record whose owner is the hash of the name, or that covers it. False: there is none, or the
+ * budget is spent. */
+static bool find(struct denial *d, struct tarn_span name, bool cover, struct found *out) {
+    struct tarn_span data = d->data, salt = TARN_SPAN_EMPTY;
+    uint8_t hash[NSEC3_HASH_BYTES];
+    uint32_t hashed = UINT32_MAX; /* iterations of the hash that is there */
+    while (next_nsec3(d, &data, out)) {
+        if (out->n.iterations > d->r->config.iterations_max)
+            continue;
+        if (hashed != out->n.iterations || !tarn_span_equal(salt, out->n.salt)) {
+            if (!nsec3_hash(d->r, &*d->t->budget, &out->n, name, hash))
+                return false;
+            hashed = out->n.iterations;
+            salt = out->n.salt;
+        }
+        if (cover ? covers(out, TARN_SPAN_ARRAY(hash))
+                  : tarn_span_equal(TARN_SPAN_ARRAY(out->owner), TARN_SPAN_ARRAY(hash)))
+            return true;
+    }
+    return false;
+}
+
+static bool too_much(struct denial *d) {
+    struct tarn_span data = d->data;
+    struct found f;
+    while (next_nsec3(d, &data, &f))
+        if (f.n.iterations > d->r->config.iterations_max)
+            return true;
+    return false;
+}
+
+static bool ends_zone(const struct nsec3 *n) {
+    return bitmap_has(n->bitmap, TARN_DNS_DNAME)
+           || (bitmap_has(n->bitmap, TARN_DNS_NS) && !bitmap_has(n->bitmap, TARN_DNS_SOA));
+}
+
+/* RFC 5155 section 8.3: the deepest name above that exists, and the next closer one, which does
+ * not. *closer says whether its record is of an opt-out span. */
+static bool find_encloser(struct denial *d, struct tarn_span name, struct tarn_span *encloser,
+                          struct found *closer) {
+    struct tarn_span next = name;
+    struct found f;
+    for (struct tarn_span n = name; tarn_dns_name_within(n, d->zone);
+         next = n, n = tarn_dns_name_parent(n)) {
+        if (find(d, n, false, &f)) {
+            *encloser = n;
+            return !tarn_dns_name_equal(n, name) && !ends_zone(&f.n) && find(d, next, true, closer);
+        }
+        if (n.len <= 1)
+            break;
+    }
+    return false;
+}
+
+enum proof nsec3_no_name(struct denial *d, struct tarn_span name) {
+    struct tarn_span encloser;
+    struct tarn_dns_name wild;
+    struct found closer, star;
+    if (too_much(d))
+        return PROOF_TOO_MUCH;
+    if (!find_encloser(d, name, &encloser, &closer)
+        || !tarn_dns_name_child(TARN_SPAN_LIT("*"), encloser, &wild)
+        || !find(d, tarn_dns_name_span(&wild), true, &star))
+        return PROOF_NONE;
+    return closer.n.flags & OPT_OUT ? PROOF_OPT_OUT : PROOF_YES;
+}
+
+static enum proof lacks(struct denial *d, const struct nsec3 *n, struct tarn_span name,
+                        uint16_t type) {
+    bool ns = bitmap_has(n->bitmap, TARN_DNS_NS), soa = bitmap_has(n->bitmap, TARN_DNS_SOA);
+    if (bitmap_has(n->bitmap, type) || bitmap_has(n->bitmap, TARN_DNS_CNAME))
+        return PROOF_NONE;
+    if (type == TARN_DNS_DS ? soa && name.len > 1 : ns && !soa)
+        return PROOF_NONE;
+    d->is_cut = ns && !soa;
+    return PROOF_YES;
+}
+
+enum proof nsec3_no_type(struct denial *d, struct tarn_span name, uint16_t type) {
+    struct tarn_span encloser;
+    struct tarn_dns_name wild;
+    struct found f, closer;
+    if (too_much(d))
+        return PROOF_TOO_MUCH;
+    if (!tarn_dns_name_within(name, d->zone))
+        return PROOF_NONE;
+    if (find(d, name, false, &f))
+        return lacks(d, &f.n, name, type);
+    if (!find_encloser(d, name, &encloser, &closer)
+        || !tarn_dns_name_child(TARN_SPAN_LIT("*"), encloser, &wild))
+        return PROOF_NONE;
+    if (find(d, tarn_dns_name_span(&wild), false, &f)) {
+        enum proof p = lacks(d, &f.n, tarn_dns_name_span(&wild), type);
+        d->is_cut = false;
+        return p == PROOF_YES && closer.n.flags & OPT_OUT ? PROOF_OPT_OUT : p;
+    }
+    /* Section 8.6: what an opt-out span leaves out may be an insecure delegation; and (section
+     * 8.5, erratum 3441) an empty name above one. */
+    return closer.n.flags & OPT_OUT ? PROOF_OPT_OUT : PROOF_NONE;
+}
+
+enum proof nsec3_no_closer(struct denial *d, struct tarn_span name, unsigned wild) {
+    struct found f;
+    if (too_much(d))
+        return PROOF_TOO_MUCH;
+    for (unsigned has = tarn_dns_name_labels(name); has > wild + 1; has--)
+        name = tarn_dns_name_parent(name);
+    if (!find(d, name, true, &f))
+        return PROOF_NONE;
+    return f.n.flags & OPT_OUT ? PROOF_OPT_OUT : PROOF_YES;
+}
