@@ -40,7 +40,10 @@ static void lan_free(struct lan *lan) {
 
 static const uint8_t everyone[6] = {255, 255, 255, 255, 255, 255};
 
-/* An IPv4 frame (by its type) of `payload` bytes that count up from `first`. */
+/* The type for experiments, since no IP packet is in it. */
+static uint16_t frame_type = 0x88b5;
+
+/* A frame of `payload` bytes that count up from `first`. */
 static struct tarn_pkt *frame(struct lan *lan, unsigned from, const uint8_t *dst, uint8_t first,
                               size_t payload) {
     struct tarn_pkt *pkt = tarn_pkt_alloc(&lan->pkts, 14 + payload);
@@ -48,7 +51,8 @@ static struct tarn_pkt *frame(struct lan *lan, unsigned from, const uint8_t *dst
     uint8_t bytes[2048] = {0};
     memcpy(bytes, dst, 6);
     memcpy(bytes + 6, lan->netif[from]->mac, 6);
-    bytes[12] = 0x08;
+    bytes[12] = (uint8_t)(frame_type >> 8);
+    bytes[13] = (uint8_t)frame_type;
     for (size_t i = 0; i < payload; i++)
         bytes[14 + i] = (uint8_t)(first + i);
     cr_assert(tarn_pkt_append(pkt, tarn_span_of(bytes, 14 + payload)));
@@ -235,6 +239,7 @@ static unsigned bits_changed(struct lan *lan, unsigned *in_header) {
 Test(link, corruption_flips_one_bit_behind_the_header_or_any) {
     struct lan lan;
     unsigned in_header = 0;
+    frame_type = 0x0800; /* the link looks where an IP packet's data would begin */
     lan_new(&lan, 3, (struct tarn_sim_link_config){.path = {.corrupt_ppm = 1000000}});
     tarn_sim_netif_set_up(lan.netif[2], false);
     for (unsigned i = 0; i < 200; i++)
@@ -372,6 +377,9 @@ static struct tarn_pkt *super(struct lan *lan, size_t payload, uint16_t gso_size
     memcpy(h + 12, ip_tcp, sizeof ip_tcp);
     h[16] = (uint8_t)((40 + payload) >> 8);
     h[17] = (uint8_t)(40 + payload);
+    uint16_t ip_sum = tarn_csum_finish(tarn_csum_add(0, tarn_span_of(h + 14, 20)));
+    h[24] = (uint8_t)(ip_sum >> 8);
+    h[25] = (uint8_t)ip_sum;
     uint32_t sum = tarn_csum_add(6 + 20 + (uint32_t)payload, tarn_span_of(h + 26, 8));
     h[50] = (uint8_t)(tarn_csum_fold(sum) >> 8);
     h[51] = (uint8_t)tarn_csum_fold(sum);

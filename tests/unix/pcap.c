@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "captures.h"
 #include "net.h"
 
 static struct tarn_pkt_pool pkts;
@@ -23,13 +24,16 @@ static void heap_put(struct tarn_alloc *a, void *ptr, size_t bytes) {
 static const struct tarn_alloc_ops heap_ops = {heap_get, heap_put};
 static struct tarn_alloc heap = {&heap_ops};
 
-static char in_path[64], out_path[64], tee_path[64], value[192];
+static char in_path[128], out_path[128], tee_path[128], value[288];
 
 static void remove_files(void) {
-    unlink(in_path);
-    unlink(out_path);
-    unlink(tee_path);
+    capture_done(in_path);
+    capture_done(out_path);
+    capture_done(tee_path);
 }
+
+/* For experiments (IEEE 802): a frame with it is a good one, whatever is inside. */
+static const uint8_t local_type[2] = {0x88, 0xb5};
 
 /* A capture of `count` frames; frame i has 60 + i bytes of value i, and comes i * gap after the
  * first. */
@@ -43,6 +47,7 @@ static void write_capture(const char *path, unsigned count, tarn_time gap) {
         struct pcap_pkthdr header = {
             .ts = {(time_t)1000, (suseconds_t)(i * gap)}, .caplen = 60 + i, .len = 60 + i};
         memset(frame, (int)i, sizeof frame);
+        memcpy(frame + 12, local_type, 2);
         pcap_dump((u_char *)file, &header, frame);
     }
     pcap_dump_close(file);
@@ -65,9 +70,9 @@ static void read_capture(const char *path, char *out) {
 static struct tarn_netif *open_netif(unsigned count, tarn_time gap, const char *more) {
     const struct tarn_pkt_pool_config config = {.count = {16, 16, 4}};
     struct tarn_netif *netif;
-    snprintf(in_path, sizeof in_path, "/tmp/tarn-in-%d.pcap", getpid());
-    snprintf(out_path, sizeof out_path, "/tmp/tarn-out-%d.pcap", getpid());
-    snprintf(tee_path, sizeof tee_path, "/tmp/tarn-tee-%d.pcap", getpid());
+    capture_path(in_path, sizeof in_path, "in");
+    capture_path(out_path, sizeof out_path, "out");
+    capture_path(tee_path, sizeof tee_path, "tee");
     atexit(remove_files);
     write_capture(in_path, count, gap);
     snprintf(value, sizeof value, "pcap:%s,%s%s", in_path, out_path, more);
@@ -91,7 +96,8 @@ static void send_split(struct tarn_netif *netif, unsigned len, uint8_t fill) {
     static uint8_t lent[128];
     struct tarn_pkt *pkt = tarn_pkt_alloc(&pkts, 64);
     memset(lent, fill, sizeof lent);
-    cr_assert(tarn_pkt_append(pkt, tarn_span_of(lent, 14)));
+    cr_assert(tarn_pkt_append(pkt, tarn_span_of(lent, 12)));
+    cr_assert(tarn_pkt_append(pkt, TARN_SPAN_ARRAY(local_type)));
     cr_assert(tarn_pkt_lend(pkt, tarn_span_of(lent, len - 14), NULL));
     cr_assert_eq(tarn_netif_send(netif, &pkt, 1), 1u);
 }
@@ -143,7 +149,7 @@ Test(pcap, after_the_last_frame_the_process_ends_well, .exit_code = 0, .timeout 
 Test(pcap, every_frame_of_a_device_can_be_captured) {
     char text[512] = "";
     struct tarn_ready ready;
-    snprintf(tee_path, sizeof tee_path, "/tmp/tarn-tee-%d.pcap", getpid());
+    capture_path(tee_path, sizeof tee_path, "tee");
     unix_options.pcap = tee_path;
     struct tarn_netif *netif = open_netif(2, 0, "");
     tarn_platform_yield(TARN_NEVER, &ready);

@@ -12,6 +12,8 @@
 
 #include <tarn/compiler.h>
 
+#include "captures.h"
+
 static char output[16384];
 
 /* Runs the child with these arguments (of a shell), both outputs together; its wait status. */
@@ -105,9 +107,9 @@ static void record(pcap_dumper_t *file, const char *frame, unsigned len) {
     "\x00\x00"
 
 Test(process, a_capture_is_a_network) {
-    char in[64], out[64], arguments[512], error[PCAP_ERRBUF_SIZE];
-    snprintf(in, sizeof in, "/tmp/tarn-process-in-%d.pcap", getpid());
-    snprintf(out, sizeof out, "/tmp/tarn-process-out-%d.pcap", getpid());
+    char in[128], out[128], arguments[512], error[PCAP_ERRBUF_SIZE];
+    capture_path(in, sizeof in, "process-in");
+    capture_path(out, sizeof out, "process-out");
     pcap_t *format = pcap_open_dead(DLT_EN10MB, 65535);
     pcap_dumper_t *file = pcap_dump_open(format, in);
     record(file, ARP_REQUEST, sizeof ARP_REQUEST - 1);
@@ -133,8 +135,8 @@ Test(process, a_capture_is_a_network) {
                          && memcmp(f + 38, "\x12\x34\x00\x01\x27\xda", 6) == 0;
     }
     pcap_close(made);
-    unlink(in);
-    unlink(out);
+    capture_done(in);
+    capture_done(out);
     cr_assert(arp_reply, "no answer to the ARP request");
     cr_assert(echo_reply, "no answer to the echo request");
 }
