@@ -16,7 +16,7 @@ TEST = BUILD + ['redis-tools', 'python3-redis', 'mtools', 'dosfstools', 'libarch
                 'clang-format', 'dnsmasq-base', 'udhcpc', 'radvd', 'isc-dhcp-server',
                 'isc-dhcp-client', 'nmap', 'tshark', 'traceroute',
                 'qemu-utils', 'libnbd-bin', 'fio', 'fdisk', 'procps', 'tcpdump', 'bind9-utils', 'bind9-dnsutils',
-                'ldnsutils', 'knot', 'knot-dnsutils', 'nsd',
+                'ldnsutils', 'knot', 'knot-dnsutils', 'nsd', 'unbound',
                 'valgrind', 'openssl', 'gnutls-bin', 'busybox'] + QEMU
 FUZZ = TEST + ['libclang-rt-19-dev']
 BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk', 'nftables', 'slirp4netns', 'passt',
@@ -25,7 +25,7 @@ BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk', 'nftables', 'slirp4netn
 STAND_INS = {'busybox': 'busybox', 'nginx-light': 'nginx', 'pkgconf': 'pkg-config', 'clang-format': 'clang-format-14'}
 # What these would start on the machine, now and at every boot: tests start their own, in namespaces.
 SERVICES = {'isc-dhcp-server': ['isc-dhcp-server'], 'radvd': ['radvd'], 'nsd': ['nsd'], 'knot': ['knot'],
-            'nginx-light': ['nginx']}
+            'unbound': ['unbound'], 'nginx-light': ['nginx']}
 # What tests use of a package that nobody wants installed: unpacked into build/packages/NAME. A package whose
 # name changes with its version is named by another one that depends on it.
 UNPACKED = {'linux': 'linux-image-cloud-amd64'}

@@ -128,7 +128,7 @@ static bool load_zone(struct dnsd *d, struct tarn_span name) {
     enum tarn_err err = tarn_dns_zone_new(&config, &load.zone);
     bool ok = !err && parse(&load, name, config.origin);
     z->text_bytes = drop_texts(&load);
-    ok = ok && dnsd_load_changes(d, z, load.zone);
+    ok = ok && dnsd_load_changes(d, z, load.zone) && dnsd_sign(d, z, load.zone);
     if (ok)
         err = tarn_dns_server_set_zone(d->server, load.zone, &was);
     if (err)

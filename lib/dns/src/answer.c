@@ -48,13 +48,22 @@ static uint16_t answer_count(const struct dns_query *q) {
 
 /* The RRSIGs of a node that cover a type. */
 static bool put_signatures(struct dns_query *q, enum tarn_dns_section section,
-                           struct tarn_span owner, dns_ref node, uint16_t type, uint32_t ttl) {
+                           struct tarn_span owner, dns_ref node, const struct dns_set *s,
+                           uint32_t ttl) {
+    uint16_t type = s->type;
+    if (q->zone->signing) {
+        /* What is below a cut, and the cut itself, is not this zone's to sign. */
+        bool cut = dns_node(q->zone, node)->flags & DNS_CUT;
+        struct tarn_dns_rrset set = {owner, dns_set_data(s), type, q->zone->klass};
+        return section == TARN_DNS_EXTRA || (cut && type != TARN_DNS_DS)
+               || dns_compact_sign(q, section, &set, s->ttl, ttl);
+    }
     dns_ref ref = dns_zone_find_set(q->zone, node, TARN_DNS_RRSIG);
     struct tarn_span data = ref ? dns_set_data(dns_set(q->zone, ref)) : TARN_SPAN_EMPTY, one;
     while (dns_set_next(&data, &one)) {
-        struct tarn_span s = one;
+        struct tarn_span start = one;
         uint16_t covered;
-        if (tarn_span_u16be(&s, &covered) && covered == type
+        if (tarn_span_u16be(&start, &covered) && covered == type
             && !tarn_dns_put_rr(&q->b, section, owner, TARN_DNS_RRSIG, q->zone->klass, ttl, one))
             return false;
     }
@@ -78,7 +87,7 @@ bool dns_put_set(struct dns_query *q, enum tarn_dns_section section, struct tarn
     struct tarn_dns_header header = q->b.header;
     if (put_records(q, section, owner, s, ttl)
         && (!dns_wants_dnssec(q) || s->type == TARN_DNS_RRSIG
-            || put_signatures(q, section, owner, node, s->type, ttl)))
+            || put_signatures(q, section, owner, node, s, ttl)))
         return true;
     q->b.w.len = len;
     q->b.name_count = names;
@@ -92,17 +101,19 @@ static void put_needed(struct dns_query *q, enum tarn_dns_section section, struc
         q->truncated = true;
 }
 
-/* RFC 2308 section 3: the SOA, for as long as the answer may be kept. */
+/* RFC 2308 section 3, RFC 9077: how long an answer that there is nothing may be kept. */
+static uint32_t negative_ttl(const struct tarn_dns_zone *z, dns_ref soa) {
+    const struct dns_set *s = dns_set(z, soa);
+    struct tarn_span minimum = tarn_span_after(dns_set_data(s), s->data_len - 4);
+    uint32_t least;
+    return tarn_span_u32be(&minimum, &least) ? TARN_MIN(s->ttl, least) : s->ttl;
+}
+
 static void put_soa(struct dns_query *q) {
     dns_ref ref = dns_zone_find_set(q->zone, q->zone->apex, TARN_DNS_SOA);
-    const struct dns_set *s = dns_set(q->zone, ref);
-    struct tarn_span minimum = tarn_span_after(dns_set_data(s), s->data_len - 4);
-    uint32_t ttl = s->ttl, least;
-    if (tarn_span_u32be(&minimum, &least))
-        ttl = TARN_MIN(ttl, least);
     if (!q->truncated
         && !dns_put_set(q, TARN_DNS_AUTHORITY, tarn_dns_name_span(&q->zone->origin), q->zone->apex,
-                        ref, ttl))
+                        ref, negative_ttl(q->zone, ref)))
         q->truncated = true;
 }
 
@@ -172,16 +183,16 @@ static void refer(struct dns_query *q, const struct dns_path *p, const struct fo
         if (ds)
             put_needed(q, TARN_DNS_AUTHORITY, cut, f->node, ds);
         else
-            dns_deny_type(q, f->node);
+            dns_deny_type(q, cut, f->node);
     }
     q->glue = ns;
     q->glue_depth = p->count - f->depth;
 }
 
-static void no_data(struct dns_query *q, dns_ref node) {
+static void no_data(struct dns_query *q, struct tarn_span name, dns_ref node) {
     q->soa = true;
     if (dns_wants_dnssec(q))
-        dns_deny_type(q, node);
+        dns_deny_type(q, name, node);
 }
 
 static void no_name(struct dns_query *q, const struct dns_path *p, const struct found *f) {
@@ -200,6 +211,33 @@ static dns_ref any_set(const struct tarn_dns_zone *z, dns_ref node) {
     return ref;
 }
 
+static void put_compact(struct dns_query *q, enum tarn_dns_section section) {
+    struct tarn_dns_builder before = q->b;
+    dns_ref soa = dns_zone_find_set(q->zone, q->zone->apex, TARN_DNS_SOA);
+    if (!q->truncated && !dns_compact_put(q, section, negative_ttl(q->zone, soa))) {
+        tarn_dns_rewind(&q->b, &before);
+        q->truncated = true;
+    }
+}
+
+/* What a zone that is signed as it is served has without storing it. */
+static bool from_signing(struct dns_query *q, dns_ref node, struct tarn_span owner) {
+    struct tarn_dns_builder before = q->b;
+    dns_ref ref = any_set(q->zone, node);
+    if (q->question.type == TARN_DNS_NSEC) {
+        q->denied = owner;
+        q->denied_node = node;
+        put_compact(q, TARN_DNS_ANSWER);
+        q->denied = TARN_SPAN_EMPTY;
+    } else if (ref && !q->truncated
+               && !put_signatures(q, TARN_DNS_ANSWER, owner, node, dns_set(q->zone, ref),
+                                  dns_set(q->zone, ref)->ttl)) {
+        tarn_dns_rewind(&q->b, &before); /* one set's are enough (RFC 8482 section 4.1) */
+        q->truncated = true;
+    }
+    return q->question.type == TARN_DNS_NSEC || ref;
+}
+
 /* Answers from a node that has the name, or is its wildcard. True: a CNAME leads on to *next. */
 static bool from_node(struct dns_query *q, dns_ref node, struct tarn_span owner, bool *nothing,
                       struct tarn_dns_name *next) {
@@ -209,6 +247,10 @@ static bool from_node(struct dns_query *q, dns_ref node, struct tarn_span owner,
     dns_ref cname = set ? 0 : dns_zone_find_set(q->zone, node, TARN_DNS_CNAME);
     q->like = node;
     *nothing = !set && !cname;
+    if (q->zone->signing && (type == TARN_DNS_NSEC || type == TARN_DNS_RRSIG)) {
+        *nothing = !from_signing(q, node, owner);
+        return false;
+    }
     if (set) {
         put_needed(q, TARN_DNS_ANSWER, owner, node, set);
         q->hosts = set;
@@ -257,7 +299,7 @@ static bool step(struct dns_query *q, struct tarn_span name, struct tarn_dns_nam
     if (f.exact) {
         more = from_node(q, f.node, name, &nothing, next);
         if (nothing)
-            no_data(q, f.node);
+            no_data(q, name, f.node);
         return more;
     }
     dns_ref wild =
@@ -274,6 +316,8 @@ static bool step(struct dns_query *q, struct tarn_span name, struct tarn_dns_nam
 }
 
 static void put_proofs(struct dns_query *q) {
+    if (q->denied.len)
+        put_compact(q, TARN_DNS_AUTHORITY);
     for (uint32_t i = 0; i < q->proof_count; i++) {
         struct tarn_dns_name owner;
         dns_ref node = TARN_AT(q->proofs, i);

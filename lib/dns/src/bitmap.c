@@ -43,6 +43,11 @@ static void put_window(struct tarn_writer *out, const uint8_t all[8192], unsigne
     tarn_writer_span_put(out, tarn_span_first(bits, used));
 }
 
+void dns_put_bitmap(struct tarn_writer *out, const uint8_t all[8192], unsigned last) {
+    for (unsigned window = 0; window <= last; window++)
+        put_window(out, all, window);
+}
+
 bool dns_parse_bitmap(struct dns_parse *p) {
     uint8_t all[8192] = {0};
     unsigned last = 0;
@@ -56,8 +61,7 @@ bool dns_parse_bitmap(struct dns_parse *p) {
         TARN_AT(all, type / 8u) |= (uint8_t)(0x80u >> type % 8);
         last = TARN_MAX(last, type / 256u);
     }
-    for (unsigned window = 0; window <= last; window++)
-        put_window(p->out, all, window);
+    dns_put_bitmap(p->out, all, last);
     return true;
 }
 

@@ -99,6 +99,13 @@ static bool wildcard_of(const struct dns_query *q, dns_ref encloser, struct tarn
 void dns_deny_name(struct dns_query *q, const struct dns_path *p, dns_ref encloser,
                    unsigned depth) {
     struct tarn_dns_name wildcard;
+    if (q->zone->signing) {
+        q->denied = p->name;
+        /* RFC 9824 section 5.1: as if the name were there, unless it is known that it is not. */
+        if (!(q->edns.flags & TARN_DNS_EDNS_CO))
+            q->rcode = TARN_DNS_NOERROR;
+        return;
+    }
     dns_deny_closer(q, p, depth, 0);
     if (!wildcard_of(q, encloser, &wildcard))
         return;
@@ -110,11 +117,13 @@ void dns_deny_name(struct dns_query *q, const struct dns_path *p, dns_ref enclos
     }
 }
 
-void dns_deny_type(struct dns_query *q, dns_ref node) {
-    struct tarn_dns_name name;
-    struct tarn_span at, child;
-    dns_zone_name(q->zone, node, &name);
-    at = child = tarn_dns_name_span(&name);
+void dns_deny_type(struct dns_query *q, struct tarn_span name, dns_ref node) {
+    struct tarn_span at = name, child = name;
+    if (q->zone->signing) {
+        q->denied = name;
+        q->denied_node = node;
+        return;
+    }
     if (!q->zone->nsec3.count) {
         if (q->zone->nsec.count)
             nsec_for(q, at);
@@ -137,6 +146,11 @@ void dns_deny_type(struct dns_query *q, dns_ref node) {
 void dns_deny_closer(struct dns_query *q, const struct dns_path *p, unsigned depth,
                      dns_ref wildcard) {
     struct tarn_dns_name name;
+    if (q->zone->signing) { /* what a wildcard has is signed as the name's own */
+        q->denied = wildcard ? p->name : q->denied;
+        q->denied_node = wildcard;
+        return;
+    }
     struct tarn_span closer = dns_path_name(p, depth + 1);
     if (q->zone->nsec3.count) {
         nsec3_for(q, closer);

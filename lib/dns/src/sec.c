@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#include <tarn/dns_sec.h>
+#include "sign.h"
+
 #include <tarn/pk.h>
 
 #define FLAG_ZONE 0x0100u
@@ -264,6 +265,13 @@ static enum tarn_err build(const struct tarn_dns_rrset *set, const struct signat
     }
     *message = tarn_writer_span(&w);
     return tarn_writer_ok(&w) ? TARN_OK : TARN_LIMIT;
+}
+
+enum tarn_err dns_sec_message(const struct tarn_dns_rrset *set, struct tarn_span rrsig,
+                              struct tarn_dns_sec_work *work, struct tarn_span *message) {
+    struct signature g;
+    bool wildcard;
+    return read_signature(rrsig, &g) ? build(set, &g, work, message, &wildcard) : TARN_INVALID;
 }
 
 /* Times are serial numbers (RFC 4034 section 3.1.5). */

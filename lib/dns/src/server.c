@@ -5,6 +5,8 @@
 #define RRL_ENTRIES_DEFAULT 16384u
 #define OPTIONS_MAX 320u
 #define EDE_NOT_AUTHORITATIVE 20u
+#define EDE_INVALID_QUERY_TYPE 30u
+#define TYPE_NXNAME 128u
 #define CHAOS_ANSWER_TTL 0u
 
 /* -- zones --------------------------------------------------------------------------------------
@@ -168,8 +170,9 @@ static struct tarn_span finish(struct dns_query *q, struct tarn_span options) {
         stats->truncated++;
     }
     if (q->has_edns) {
+        uint16_t known = TARN_DNS_EDNS_DO | (q->denied.len ? TARN_DNS_EDNS_CO : 0u);
         struct tarn_dns_edns e = {.udp_bytes = q->server->config.udp_bytes_max,
-                                  .flags = q->edns.flags & TARN_DNS_EDNS_DO,
+                                  .flags = q->edns.flags & known,
                                   .rcode_high = high,
                                   .options = options};
         TARN_ASSERT(tarn_dns_reserve(&q->b, 0));
@@ -315,7 +318,10 @@ static void answer_query(struct dns_query *q, struct tarn_dns_transfer *t) {
         q->ede = EDE_NOT_AUTHORITATIVE;
         return;
     }
-    if (is_transfer(type))
+    if (type == TYPE_NXNAME && q->zone->signing) { /* RFC 9824 section 3.6 */
+        q->rcode = TARN_DNS_FORMERR;
+        q->ede = EDE_INVALID_QUERY_TYPE;
+    } else if (is_transfer(type))
         answer_transfer(q, t);
     else if (type == TARN_DNS_OPT || (type >= 249 && type <= 254))
         q->rcode = TARN_DNS_NOTIMP; /* meta-types, and MAILA and MAILB */

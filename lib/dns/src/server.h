@@ -4,6 +4,7 @@
 
 #include "zone.h"
 
+#include <tarn/dns_sec.h>
 #include <tarn/dns_server.h>
 
 struct dns_rrl_entry {
@@ -59,6 +60,10 @@ struct dns_query {
     bool soa;
     dns_ref proofs[DNS_PROOFS_MAX], glue, hosts;
     uint32_t proof_count, glue_depth;
+    /* Where the zone is signed as it is served: the name that an NSEC is made for, and its node (0:
+     * there is no such name). */
+    struct tarn_span denied;
+    dns_ref denied_node;
     uint16_t ede; /* an extended error, or NONE */
 };
 #define DNS_EDE_NONE UINT16_MAX
@@ -74,9 +79,15 @@ static inline bool dns_wants_dnssec(const struct dns_query *q) {
 
 /* denial.c: what proves, in a signed zone, that something is not there. */
 void dns_deny_name(struct dns_query *q, const struct dns_path *p, dns_ref encloser, unsigned depth);
-void dns_deny_type(struct dns_query *q, dns_ref node);
+void dns_deny_type(struct dns_query *q, struct tarn_span name, dns_ref node);
 void dns_deny_closer(struct dns_query *q, const struct dns_path *p, unsigned depth,
                      dns_ref wildcard);
+
+/* compact.c: for zones that are signed as they are served. False: it does not fit. */
+bool dns_compact_sign(struct dns_query *q, enum tarn_dns_section section,
+                      const struct tarn_dns_rrset *set, uint32_t original_ttl, uint32_t ttl);
+/* The NSEC of q->denied. */
+bool dns_compact_put(struct dns_query *q, enum tarn_dns_section section, uint32_t ttl);
 
 /* cookie.c */
 void dns_cookie_read(struct dns_query *q, struct tarn_span value);

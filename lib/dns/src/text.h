@@ -80,6 +80,8 @@ void dns_print_apl(struct tarn_writer *w, struct tarn_span items);
 bool dns_check_apl(struct tarn_span items);
 bool dns_parse_bitmap(struct dns_parse *p);
 void dns_print_bitmap(struct tarn_writer *w, struct tarn_span bitmap);
+/* `all` has a bit for each type; types are below 256 * (last + 1). */
+void dns_put_bitmap(struct tarn_writer *out, const uint8_t all[8192], unsigned last);
 bool dns_check_bitmap(struct tarn_span bitmap);
 bool dns_parse_gateway(struct dns_parse *p);
 bool dns_parse_time(struct tarn_span text, uint32_t *out);

@@ -95,6 +95,7 @@ struct tarn_dns_zone {
     bool sealed;
     struct dns_change change;
     struct dns_journal journal;
+    struct tarn_dns_signing *signing; /* NULL: not signed as it is served */
 };
 
 static inline struct dns_node *dns_node(const struct tarn_dns_zone *z, dns_ref ref) {

@@ -96,6 +96,7 @@ TARN_MUST_USE bool tarn_dns_rr_data(const struct tarn_dns_reader *r, const struc
  */
 
 #define TARN_DNS_EDNS_DO 0x8000u
+#define TARN_DNS_EDNS_CO 0x4000u /* RFC 9824 */
 enum tarn_dns_option {
     TARN_DNS_OPT_NSID = 3,       /* RFC 5001 */
     TARN_DNS_OPT_ECS = 8,        /* RFC 7871 */
