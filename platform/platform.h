@@ -41,6 +41,9 @@ _Noreturn void tarn_platform_exit(int status);
 /* The memory that the program may use, zeroed, asked for once: everything there is on a
  * freestanding target, a mapping of `bytes_wanted` elsewhere. */
 struct tarn_bytes tarn_platform_heap(size_t bytes_wanted);
+/* From now on nothing may touch this page of the heap, whose address it is. False: the platform
+ * cannot. */
+bool tarn_platform_guard(uint8_t *page);
 /* A fiber's stack with an unmapped page below it, where the target can; ptr is its lowest byte.
  * len 0: none to give; then the runtime takes it from the heap. */
 struct tarn_bytes tarn_platform_stack(size_t bytes);

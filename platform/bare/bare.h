@@ -14,6 +14,16 @@ bool bare_cpu_random(uint64_t *out);
  * both, no function with a stack check may run. */
 void *bare_set_canary(uint64_t word);
 
+#define PAGE 4096u
+#define IMAGE_BASE 0x100000u /* where images are linked; tarn_image is where this one is */
+extern uint8_t tarn_image[];
+/* What is set before the program begins, and can only be read from then on. */
+#define SEALED __attribute__((section(".bss.sealed")))
+
+/* Corrects the pointers of an image that is `slide` bytes behind where it was linked. Before it,
+ * nothing may use one. */
+void bare_relocate(uint64_t slide);
+
 /* Says it on the console, and ends the program. The target's. */
 _Noreturn void guest_die(const char *what);
 

@@ -6,8 +6,6 @@
 #define TRACE_WORDS_MAX 32768u
 #define TRACE_FRAMES_MAX 24u
 
-extern uint8_t tarn_image[];
-
 static uint8_t byte_at(uint64_t addr) {
     return *(const volatile uint8_t *)(uintptr_t)addr;
 }
@@ -30,6 +28,8 @@ static void say_access(struct tarn_writer *w, const struct guest_frame *f, uint6
         tarn_writer_str(w, " (a null pointer)");
     else if (page == PAGE_GUARD)
         tarn_writer_str(w, " (a guard page: stack overflow)");
+    else if (page == PAGE_BETWEEN)
+        tarn_writer_str(w, " (a guard page between pools: a buffer overflowed)");
     else if ((f->error & 2) && page != PAGE_NONE)
         tarn_writer_str(w, " (read-only)");
     else if (page == PAGE_NONE)

@@ -4,7 +4,8 @@
  *
  * Memory: GMP takes and gives back all it needs within one call, so a region of its own, in pieces
  * of powers of two, never runs out at the sizes that lib/crypto lets through; where it did, GMP
- * would say so and end the program. */
+ * would say so and end the program. Each piece has a tag in front and a tail behind it, made with
+ * the canary: what is given back twice, written over or written to afterwards ends the program. */
 #include "bare.h"
 #include <platform.h>
 
@@ -12,10 +13,19 @@
 #define PIECE_BYTES_MIN 32u
 #define CLASSES 14u
 
+/* In front of what is handed out, which stays aligned to 16. `tag` says what the piece is, in a way
+ * that whoever writes there by mistake, or without knowing the canary, does not hit. */
 struct piece {
-    uint64_t class; /* in front of what is handed out, which stays aligned to 16 */
-    struct piece *next;
+    uint32_t class, tag;
+    union {
+        struct piece *next; /* free */
+        size_t bytes;       /* in use; behind them stands a tail */
+    };
 };
+_Static_assert(sizeof(struct piece) == 16, "alignment");
+enum state { IN_USE = 0x75, FREE = 0x66 };
+#define TAIL_BYTES sizeof(uint64_t)
+#define WIPED_BYTES_MAX 256u /* looked at before a piece is handed out again */
 static _Alignas(16) uint8_t region[REGION_BYTES];
 static size_t region_used;
 static struct piece *free_pieces[CLASSES];
@@ -35,30 +45,81 @@ size_t fwrite(const void *p, size_t size, size_t n, void *file);
 extern void *stderr;
 void *stderr;
 
+static uint64_t canary_of(const struct piece *p) {
+    uint64_t canary;
+    __asm__("mov %%fs:0x28, %0" : "=r"(canary));
+    return (canary ^ (uintptr_t)p) * 0x9e3779b97f4a7c15u;
+}
+
+static uint32_t tag_of(const struct piece *p, enum state state) {
+    return (uint32_t)(canary_of(p) >> 32) ^ p->class << 8 ^ (uint32_t)state;
+}
+
+static uint8_t *data_of(struct piece *p) {
+    return (uint8_t *)(p + 1);
+}
+
+static size_t piece_bytes(const struct piece *p) {
+    return (size_t)PIECE_BYTES_MIN << p->class;
+}
+
+/* A pointer that never came from here, or came back before, or a piece that was written over. */
+static void check(const struct piece *p, enum state state) {
+    bool inside = (uintptr_t)p - (uintptr_t)region < region_used && (uintptr_t)p % 16 == 0;
+    if (!inside || p->class >= CLASSES || p->tag != tag_of(p, state))
+        abort();
+}
+
+static void *hand_out(struct piece *p, size_t n) {
+    uint64_t tail = canary_of(p);
+    p->tag = tag_of(p, IN_USE);
+    p->bytes = n;
+    memcpy(data_of(p) + n, &tail, TAIL_BYTES);
+    return data_of(p);
+}
+
+static struct piece *piece_of(void *ptr) {
+    struct piece *p = (struct piece *)ptr - 1;
+    check(p, IN_USE);
+    uint64_t tail = canary_of(p);
+    if (p->bytes > piece_bytes(p) - sizeof *p - TAIL_BYTES
+        || memcmp(data_of(p) + p->bytes, &tail, TAIL_BYTES) != 0)
+        abort();
+    return p;
+}
+
 void *malloc(size_t n) {
-    uint64_t class = 0;
+    uint32_t class = 0;
     if (n > REGION_BYTES)
         return NULL;
-    while ((PIECE_BYTES_MIN << class) < n + 16)
+    while (((size_t)PIECE_BYTES_MIN << class) < n + sizeof(struct piece) + TAIL_BYTES)
         class ++;
-    struct piece *p = free_pieces[class];
+    struct piece *p = class < CLASSES ? free_pieces[class] : NULL;
     if (p) {
+        check(p, FREE);
+        /* Whoever still wrote there after giving it back is found out. */
+        for (size_t i = 0; i < piece_bytes(p) - sizeof *p && i < WIPED_BYTES_MAX; i++)
+            if (data_of(p)[i])
+                abort();
         free_pieces[class] = p->next;
-        return (uint8_t *)p + 16;
+        return hand_out(p, n);
     }
-    size_t bytes = PIECE_BYTES_MIN << class;
-    if (bytes > REGION_BYTES - region_used)
+    size_t bytes = (size_t)PIECE_BYTES_MIN << class;
+    if (class >= CLASSES || bytes > REGION_BYTES - region_used)
         return NULL;
     p = (struct piece *)(region + region_used);
     region_used += bytes;
     p->class = class;
-    return (uint8_t *)p + 16;
+    return hand_out(p, n);
 }
 
+/* What is given back is wiped: it may have been a key. */
 void free(void *ptr) {
     if (!ptr)
         return;
-    struct piece *p = (struct piece *)((uint8_t *)ptr - 16);
+    struct piece *p = piece_of(ptr);
+    memset(ptr, 0, piece_bytes(p) - sizeof *p);
+    p->tag = tag_of(p, FREE);
     p->next = free_pieces[p->class];
     free_pieces[p->class] = p;
 }
@@ -66,12 +127,13 @@ void free(void *ptr) {
 void *realloc(void *ptr, size_t n) {
     if (!ptr)
         return malloc(n);
-    size_t room = (PIECE_BYTES_MIN << ((struct piece *)((uint8_t *)ptr - 16))->class) - 16;
-    if (n <= room)
-        return ptr;
+    struct piece *p = piece_of(ptr);
+    if (n <= piece_bytes(p) - sizeof *p - TAIL_BYTES)
+        return hand_out(p, n);
+    size_t had = p->bytes;
     void *more = malloc(n);
     if (more) {
-        memcpy(more, ptr, room);
+        memcpy(more, ptr, had);
         free(ptr);
     }
     return more;

@@ -8,11 +8,6 @@
 #include "bare.h"
 #include <platform.h>
 
-#define PAGE 4096u
-#define IMAGE_BASE 0x100000u /* where images are linked; tarn_image is where this one is */
-/* What is set before the program begins, and can only be read from then on. */
-#define SEALED __attribute__((section(".bss.sealed")))
-
 /* -- mmu.c: page tables ---------------------------------------------------------------------------
  */
 
@@ -29,7 +24,15 @@ void guest_mmu_seal(void);
 /* Whether a fault at `addr` was the first touch of a page of the heap, which is there now. */
 bool guest_mmu_touch(uint64_t addr);
 /* What an address means to who reads a crash report. */
-enum guest_page { PAGE_NONE, PAGE_NULL, PAGE_GUARD, PAGE_CODE, PAGE_READ, PAGE_WRITE };
+enum guest_page {
+    PAGE_NONE,
+    PAGE_NULL,
+    PAGE_GUARD,
+    PAGE_BETWEEN,
+    PAGE_CODE,
+    PAGE_READ,
+    PAGE_WRITE
+};
 enum guest_page guest_mmu_page(uint64_t addr);
 /* The physical address of memory that a device is to use. Its pages are there from now on. */
 uint64_t guest_dma(const void *ptr, size_t len);

@@ -7,15 +7,15 @@
 #include "machine.h"
 
 enum { PRESENT = 1, WRITABLE = 2, UNCACHED = 0x18 };
+#define FORBIDDEN 0x200u /* in an entry that is not present: the processor looks at none of it */
 #define NO_EXEC (1ull << 63)
 #define ADDRESS 0x000ffffffffff000ull
 #define DATA (PRESENT | WRITABLE | NO_EXEC)
 #define LEVELS 4u
 #define TABLE_SPAN (512u * PAGE)
 
-extern uint8_t tarn_image[], tarn_text[], tarn_data[], tarn_sealed[], tarn_sealed_end[],
-    tarn_guard0[], tarn_guard1[], tarn_guard2[], tarn_guard3[], tarn_guard4[], tarn_guard5[],
-    tarn_guard6[];
+extern uint8_t tarn_text[], tarn_data[], tarn_sealed[], tarn_sealed_end[], tarn_guard0[],
+    tarn_guard1[], tarn_guard2[], tarn_guard3[], tarn_guard4[], tarn_guard5[], tarn_guard6[];
 
 static uint64_t *root SEALED;
 static struct { uint64_t from, to; } heap SEALED;
@@ -94,7 +94,8 @@ void guest_mmu_init(uint64_t from, uint64_t to, bool zeroed, uint64_t tables) {
 }
 
 void guest_mmu_seal(void) {
-    for (uint64_t at = address(tarn_sealed); at < address(tarn_sealed_end); at += PAGE) {
+    for (uint64_t at = address(tarn_sealed) & ~(uint64_t)(PAGE - 1); at < address(tarn_sealed_end);
+         at += PAGE) {
         *entry_of(at, true) &= ~(uint64_t)WRITABLE;
         tlb_drop(at);
     }
@@ -122,10 +123,19 @@ bool guest_mmu_touch(uint64_t addr) {
     if (addr < heap.from || addr >= heap.to)
         return false;
     uint64_t *entry = entry_of(page, true);
-    if (!entry || (*entry & PRESENT))
+    if (!entry || (*entry & (PRESENT | FORBIDDEN)))
         return false;
     *entry = page | DATA;
     zero_page(page);
+    return true;
+}
+
+bool tarn_platform_guard(uint8_t *page) {
+    uint64_t *entry = entry_of(address(page), true);
+    if (!entry)
+        return false;
+    *entry = FORBIDDEN;
+    tlb_drop(address(page));
     return true;
 }
 
@@ -136,6 +146,8 @@ enum guest_page guest_mmu_page(uint64_t addr) {
     const uint64_t *entry = entry_of(addr, false);
     if (addr < PAGE)
         return PAGE_NULL;
+    if (entry && !(*entry & PRESENT) && (*entry & FORBIDDEN))
+        return PAGE_BETWEEN;
     if (!entry || !(*entry & PRESENT))
         return PAGE_NONE;
     return *entry & WRITABLE ? PAGE_WRITE : *entry & NO_EXEC ? PAGE_READ : PAGE_CODE;

@@ -2,8 +2,6 @@
 #include "bare.h"
 #include <platform.h>
 
-#define PAGE 4096u
-
 /* stacks.ld has a page that nothing may touch in front of each stack; the loop's own, which the
  * entry point begins on, ends at guard1. */
 extern uint8_t tarn_guard1[], tarn_guard2[], tarn_guard3[], tarn_guard4[], tarn_guard5[],

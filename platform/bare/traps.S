@@ -37,8 +37,30 @@ guest_trap_entries:
     trap 30, 1
     trap 31
 
+/* A debugger that comes by here goes on in the program, as it was: what is below holds at the call. */
+    .cfi_sections .debug_frame
     .type trap_common, @function
 trap_common:
+    .cfi_startproc simple
+    .cfi_signal_frame
+    .cfi_def_cfa %rsp, 0
+    .cfi_offset %r15, 0
+    .cfi_offset %r14, 8
+    .cfi_offset %r13, 16
+    .cfi_offset %r12, 24
+    .cfi_offset %r11, 32
+    .cfi_offset %r10, 40
+    .cfi_offset %r9, 48
+    .cfi_offset %r8, 56
+    .cfi_offset %rdi, 64
+    .cfi_offset %rsi, 72
+    .cfi_offset %rbp, 80
+    .cfi_offset %rbx, 88
+    .cfi_offset %rdx, 96
+    .cfi_offset %rcx, 104
+    .cfi_offset %rax, 112
+    .cfi_offset %rip, 136
+    .cfi_offset %rsp, 160
     push %rax
     push %rcx
     push %rdx
@@ -74,6 +96,7 @@ trap_common:
     pop %rax
     add $16, %rsp
     iretq
+    .cfi_endproc
     .size trap_common, . - trap_common
 
     .section .note.GNU-stack, "", @progbits

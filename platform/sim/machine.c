@@ -236,6 +236,10 @@ struct tarn_bytes tarn_platform_heap(size_t bytes_wanted) {
     return tarn_bytes_of(mem, mem ? bytes : 0);
 }
 
+bool tarn_platform_guard(uint8_t *page) {
+    return mprotect(page, PAGE_BYTES, PROT_NONE) == 0;
+}
+
 struct tarn_bytes tarn_platform_stack(size_t bytes) {
     return stack_new(here, bytes);
 }

@@ -40,6 +40,9 @@ enum spt_feature {
     SPT_FEATURE_SCATTER = 1 << 2, /* readv and writev on every network device */
     SPT_FEATURE_RANGES = 1 << 3,  /* pread64 and pwrite64 of many blocks: see blk_bytes_max */
     SPT_FEATURE_FLUSH = 1 << 4,   /* fdatasync on every block device */
+    SPT_FEATURE_PROTECT = 1 << 5, /* mprotect of one page, to no rights or to reading alone */
+    SPT_FEATURE_MOVE = 1 << 6,    /* the image corrects its own pointers: it may be loaded anywhere
+                                     behind where it was linked, by whole pages */
 };
 
 #define SPT_GRANT_MAGIC 0x315450536e726154ull /* "TarnSPT1" in memory */

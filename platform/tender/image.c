@@ -248,6 +248,18 @@ const char *image_read(struct image_source *source, const struct image_target *t
     return check_entry(image);
 }
 
+void image_move(struct image *image, uint64_t slide) {
+    image->slide += slide;
+    image->entry += slide;
+    image->end += slide;
+    for (uint32_t i = 0; i < image->segment_count; i++) {
+        struct image_segment *seg = &TARN_AT(image->segment, i);
+        seg->addr += slide;
+        seg->page_first += slide;
+        seg->page_end += slide;
+    }
+}
+
 const char *image_load(struct image_source *source, const struct image *image,
                        struct tarn_bytes memory, uint64_t base) {
     if (image->end > base + (uint64_t)memory.len)

@@ -39,6 +39,7 @@ struct image {
     struct solo5_manifest manifest;
     uint32_t wishes; /* the target's features; 0 also where there is no note of Tarn's */
     bool asks;       /* there is such a note */
+    uint64_t slide;  /* how far behind the file's addresses those above are */
 };
 
 /* What it has to be an image for. */
@@ -50,6 +51,9 @@ struct image_target {
 /* NULL: the image is sound. Otherwise what is wrong with it, to stand behind "IMAGE: ". */
 const char *image_read(struct image_source *source, const struct image_target *target,
                        struct image *image);
+
+/* Has it loaded `slide` bytes (whole pages) further behind. */
+void image_move(struct image *image, uint64_t slide);
 
 /* Copies the segments to where they belong: `memory` stands for the addresses from `base` on
  * and is zeroed. The rights of pages are the caller's to set. */

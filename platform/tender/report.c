@@ -61,8 +61,14 @@ void report_trace(const struct report *r, struct tarn_writer *w, uint64_t rip, u
     for (uint32_t i = 0; i < r->image->segment_count; i++)
         if (is_forbidden(&r->image->segment[i]) && r->image->segment[i].page_first >= rsp)
             top = TARN_MIN(top, r->image->segment[i].page_first);
+    uint64_t slide = r->image->slide;
+    if (slide) {
+        tarn_writer_str(w, "  moved by 0x");
+        tarn_writer_hex(w, slide, 1);
+        tarn_writer_str(w, ", before which it was:\n");
+    }
     tarn_writer_str(w, "  trace  0x");
-    tarn_writer_hex(w, rip, 1);
+    tarn_writer_hex(w, rip - slide, 1);
     if (rsp >= SOLO5_IMAGE_BASE && rsp % 8 == 0) {
         for (unsigned i = 0; i < TRACE_WORDS_MAX && frames < TRACE_FRAMES_MAX; i++, rsp += 8) {
             if (rsp >= top || !word_at(r, rsp, &word))
@@ -71,7 +77,7 @@ void report_trace(const struct report *r, struct tarn_writer *w, uint64_t rip, u
                 continue; /* recursion is named once */
             last = word;
             tarn_writer_str(w, ++frames % 6 ? " 0x" : "\n         0x");
-            tarn_writer_hex(w, word, 1);
+            tarn_writer_hex(w, word - slide, 1);
         }
     }
     tarn_writer_str(w, "\n  (addr2line -e IMAGE says which lines these are)\n");

@@ -215,12 +215,23 @@ CRASHES = {
     "low": "(outside of its memory)",
     "boot": "(read-only)",
     "grant": "(read-only)",
+    "sealed": "(read-only)",
+    "pool-over": "(a guard page between pools: a buffer overflowed)",
+    "pool-under": "(a guard page between pools: a buffer overflowed)",
+    "pool-twice": "a check failed",
+    "pool-stray": "a check failed",
+    "pool-list": "a check failed",
+    "heap-over": "a check failed",
+    "heap-stray": "a check failed",
+    "heap-twice": "a check failed",
+    "heap-after": "a check failed",
 }
 
 
 def check_crashes(tender):
     for number, (how, text) in enumerate(CRASHES.items()):  # where it was linked, or moved
-        got = run(image("crash"), f"--how={how}", tender=tender, mem=(2, 8)[number % 2])
+        got = run(image("crash"), f"--how={how}", tender=tender,
+                  mem=8 if number % 2 or "pool" in how else 2)
         expect(got, 255, text, "tarn: the program crashed:", "  rip 0000000000", "  trace  0x")
 
 

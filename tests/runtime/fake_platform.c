@@ -72,6 +72,11 @@ struct tarn_bytes tarn_platform_heap(size_t bytes_wanted) {
     return tarn_bytes_of(mem, bytes);
 }
 
+bool tarn_platform_guard(uint8_t *page) {
+    (void)page;
+    return false;
+}
+
 struct tarn_bytes tarn_platform_stack(size_t bytes) {
     static void *stacks[2048];
     static size_t count;

@@ -52,6 +52,7 @@ void *tarn_pool_take(struct tarn_pool *pool) {
     uint32_t i;
     if (pool->free_head != FREE_END) {
         i = pool->free_head;
+        TARN_ASSERT(i < pool->fresh && !(pool->slots[i] & 1));
         pool->free_head = pool->next[i];
     } else if (pool->fresh < pool->count) {
         i = pool->fresh++;

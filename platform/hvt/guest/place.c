@@ -9,12 +9,7 @@
 /* Of the memory behind the image, so much at most is left unused. */
 #define SHARE 8u
 
-extern uint8_t tarn_image[], tarn_loaded_end[];
-/* The linker's list of pointers: R_X86_64_RELATIVE, every one. */
-struct relocation {
-    uint64_t offset, info, addend;
-};
-extern const struct relocation tarn_relocations[], tarn_relocations_end[];
+extern uint8_t tarn_loaded_end[];
 
 /* From entry.S, on the stack that the tender gives. */
 __attribute__((used)) uint64_t tarn_hvt_place(const struct hvt_boot *boot);
@@ -48,7 +43,6 @@ __attribute__((no_stack_protector)) uint64_t tarn_hvt_place(const struct hvt_boo
     uintptr_t from = (uintptr_t)tarn_image, to = from + slide;
     size_t n = (size_t)(tarn_loaded_end - tarn_image);
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
-    for (const struct relocation *r = tarn_relocations; r < tarn_relocations_end; r++)
-        *(uint64_t *)(uintptr_t)(r->offset + slide) = r->addend + slide;
+    bare_relocate(slide);
     return slide;
 }

@@ -31,7 +31,7 @@ __attribute__((section(".note.tarn.wish"), used, aligned(4))) static const struc
 
 struct guest guest SEALED;
 
-extern uint8_t tarn_image[], tarn_end[];
+extern uint8_t tarn_end[];
 extern char __start_tarn_devices[], __stop_tarn_devices[];
 
 /* From entry.S, on the loop's stack, with the tender's page tables. */

@@ -28,11 +28,11 @@ struct tarn_clock *tarn_env_clock(struct tarn_env *env) {
 }
 
 struct tarn_alloc *tarn_env_alloc(struct tarn_env *env) {
-    return &env->arena.alloc;
+    return &env->heap.alloc;
 }
 
 size_t tarn_env_memory_left(struct tarn_env *env) {
-    return env->arena.mem.len - env->arena.used;
+    return env->heap.mem.len - env->heap.used;
 }
 
 struct tarn_tasks *tarn_env_tasks(struct tarn_env *env) {

@@ -71,7 +71,7 @@ static void fiber_entry(void *arg) {
 }
 
 enum tarn_err tarn_runtime_fibers_init(struct tarn_env *env) {
-    return tarn_timers_init(&env->timers, &env->arena.alloc, FIBERS_MAX);
+    return tarn_timers_init(&env->timers, &env->heap.alloc, FIBERS_MAX);
 }
 
 /* The free fiber whose stack is large enough, taken off the list; or NULL. */
@@ -94,7 +94,7 @@ static struct fiber *fiber_new(struct tarn_env *env, size_t stack_bytes) {
     if (stack.len == 0) {
         /* A target without stacks of its own to give: the heap's, with nothing but the mark below.
          */
-        uint8_t *mem = tarn_alloc_get(&env->arena.alloc, stack_bytes, STACK_ALIGN);
+        uint8_t *mem = tarn_alloc_get(&env->heap.alloc, stack_bytes, STACK_ALIGN);
         if (!mem)
             return NULL;
         stack = tarn_bytes_of(mem, stack_bytes);

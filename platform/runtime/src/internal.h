@@ -39,9 +39,18 @@ struct drbg {
     bool seeded;
 };
 
+/* heap.c */
+struct heap {
+    struct tarn_alloc alloc;
+    struct tarn_bytes mem;
+    size_t used;
+    size_t guard_end; /* behind the last page that nothing may touch; 0: none yet */
+};
+void tarn_runtime_heap_init(struct heap *heap, struct tarn_bytes zeroed);
+
 struct tarn_env {
     const struct tarn_program *program;
-    struct tarn_arena arena;
+    struct heap heap;
     struct key_value *keys; /* one for each of the program's */
 
     struct tarn_tasks tasks;

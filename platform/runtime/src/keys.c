@@ -169,7 +169,7 @@ static enum tarn_err next_word(struct tarn_span *rest, struct tarn_writer *words
 static enum tarn_err take_line(struct tarn_env *env, struct tarn_span line) {
     struct tarn_span word;
     /* Words stay in the environment: keys point to them. Unquoted, they are never longer. */
-    uint8_t *mem = tarn_alloc_get(&env->arena.alloc, line.len, 1);
+    uint8_t *mem = tarn_alloc_get(&env->heap.alloc, line.len, 1);
     struct tarn_writer words = tarn_writer_over(tarn_bytes_of(mem, line.len));
     if (!mem)
         return TARN_LIMIT;
@@ -185,7 +185,7 @@ static enum tarn_err take_line(struct tarn_env *env, struct tarn_span line) {
 
 enum tarn_err tarn_runtime_keys(struct tarn_env *env, struct tarn_span cmdline) {
     const struct tarn_program *program = env->program;
-    env->keys = TARN_NEW_ARRAY(&env->arena.alloc, program->key_count, struct key_value);
+    env->keys = TARN_NEW_ARRAY(&env->heap.alloc, program->key_count, struct key_value);
     if (!env->keys)
         return TARN_LIMIT;
     for (size_t i = 0; i < program->key_count; i++) {

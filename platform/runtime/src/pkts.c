@@ -17,10 +17,10 @@ static void divide(size_t budget, struct tarn_pkt_pool_config *config) {
 struct tarn_pkt_pool *tarn_env_pkts(struct tarn_env *env) {
     if (!env->pkts) {
         struct tarn_pkt_pool_config config;
-        divide((env->arena.mem.len - env->arena.used) / 4, &config);
-        struct tarn_pkt_pool *pkts = TARN_NEW(&env->arena.alloc, struct tarn_pkt_pool);
+        divide((env->heap.mem.len - env->heap.used) / 4, &config);
+        struct tarn_pkt_pool *pkts = TARN_NEW(&env->heap.alloc, struct tarn_pkt_pool);
         /* A quarter of what is there is there. */
-        TARN_ASSERT(pkts && tarn_pkt_pool_init(pkts, &env->arena.alloc, &config) == TARN_OK);
+        TARN_ASSERT(pkts && tarn_pkt_pool_init(pkts, &env->heap.alloc, &config) == TARN_OK);
         env->pkts = pkts;
     }
     return env->pkts;

@@ -16,20 +16,20 @@ static void run_main(struct tarn_env *env, void *arg) {
 }
 
 static struct tarn_env *env_new(const struct tarn_program *program) {
-    struct tarn_arena arena;
-    tarn_arena_init(&arena, tarn_platform_heap(HEAP_BYTES));
-    struct tarn_env *env = TARN_NEW(&arena.alloc, struct tarn_env);
+    struct heap heap;
+    tarn_runtime_heap_init(&heap, tarn_platform_heap(HEAP_BYTES));
+    struct tarn_env *env = TARN_NEW(&heap.alloc, struct tarn_env);
     if (!env)
         return NULL;
     env->program = program;
-    env->arena = arena;
+    env->heap = heap;
     tarn_tasks_init(&env->tasks);
     return env;
 }
 
 /* Small machines get a smaller stack. */
 static size_t main_stack_bytes(const struct tarn_env *env) {
-    return TARN_MIN(MAIN_STACK_BYTES, env->arena.mem.len / 8);
+    return TARN_MIN(MAIN_STACK_BYTES, env->heap.mem.len / 8);
 }
 
 static int out_of_memory(void) {

@@ -5,9 +5,12 @@
     .globl tarn_spt_start
     .type tarn_spt_start, @function
 tarn_spt_start:
-    lea tarn_guard1, %rsp
+    lea tarn_guard1(%rip), %rsp
     xor %ebp, %ebp
     cld
+    mov %rdi, %rbx
+    call tarn_spt_place
+    mov %rbx, %rdi
     call tarn_spt_boot
     ud2
     .size tarn_spt_start, . - tarn_spt_start

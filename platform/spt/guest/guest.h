@@ -20,6 +20,9 @@ static inline bool guest_has(enum spt_feature feature) {
     return tarn_spt_guest.grant && (tarn_spt_guest.grant->features & feature);
 }
 
+/* Ends writing to what is SEALED. */
+void guest_seal(void);
+
 /* The manifest's entry of that name and type, attached; NULL after saying so on the console. */
 const struct solo5_entry *guest_entry(const char *name, enum solo5_entry_type type,
                                       uint32_t *index);

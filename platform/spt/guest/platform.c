@@ -89,6 +89,22 @@ void tarn_platform_yield(tarn_time deadline, struct tarn_ready *out) {
     }
 }
 
+/* Tenders other than Tarn's have no call for it. */
+static bool protect(const uint8_t *page, int rights) {
+    return guest_has(SPT_FEATURE_PROTECT) && sys_mprotect(page, PAGE, rights) == 0;
+}
+
+bool tarn_platform_guard(uint8_t *page) {
+    return protect(page, SYS_PROT_NONE);
+}
+
+void guest_seal(void) {
+    extern uint8_t tarn_sealed[], tarn_sealed_end[];
+    for (const uint8_t *page = tarn_sealed - (uintptr_t)tarn_sealed % PAGE; page < tarn_sealed_end;
+         page += PAGE)
+        (void)protect(page, SYS_PROT_READ);
+}
+
 /* Everything behind the image: the tender hands memory out zeroed, and start.c left the stack that
  * it was given before anything was put on it. */
 struct tarn_bytes tarn_platform_heap(size_t bytes_wanted) {

@@ -27,12 +27,13 @@ __attribute__((section(".note.tarn.wish"), used, aligned(4))) static const struc
     .type = SPT_NOTE_TARN,
     .name = SOLO5_NOTE_TARN_NAME,
     .desc = {1, SPT_FEATURE_ENTROPY | SPT_FEATURE_VNET | SPT_FEATURE_SCATTER | SPT_FEATURE_RANGES
-                    | SPT_FEATURE_FLUSH},
+                    | SPT_FEATURE_FLUSH | SPT_FEATURE_PROTECT | SPT_FEATURE_MOVE},
 };
 
-struct guest tarn_spt_guest;
+struct guest tarn_spt_guest SEALED;
 
-/* From entry.S, on the loop's stack. */
+/* From entry.S, on the loop's stack; first, before anything has used a pointer or a canary. */
+void tarn_spt_place(void);
 _Noreturn void tarn_spt_boot(const struct spt_boot *boot);
 
 void guest_die(const char *what) {
@@ -114,6 +115,13 @@ static bool manifest_is_ours(const struct solo5_manifest *m) {
     return true;
 }
 
+/* The tender may have loaded the image behind where it was linked. */
+__attribute__((no_stack_protector)) void tarn_spt_place(void) {
+    uint64_t slide = (uintptr_t)tarn_image - IMAGE_BASE;
+    if (slide)
+        bare_relocate(slide);
+}
+
 __attribute__((no_stack_protector)) void tarn_spt_boot(const struct spt_boot *boot) {
     const struct spt_grant *grant = find_grant();
     if (sys_arch_prctl(SYS_ARCH_SET_FS, bare_set_canary(canary(grant))) != 0)
@@ -126,6 +134,7 @@ __attribute__((no_stack_protector)) void tarn_spt_boot(const struct spt_boot *bo
         guest_die("the tender's manifest is not this image's");
     tarn_spt_guest =
         (struct guest){.boot = boot, .manifest = manifest, .cmdline = cmdline, .grant = grant};
+    guest_seal();
     struct tarn_program program = tarn_program_linked();
     tarn_platform_exit(tarn_runtime_run(&program, cmdline));
 }

@@ -9,6 +9,7 @@
 enum {
     SYS_READ = 0,
     SYS_WRITE = 1,
+    SYS_MPROTECT = 10,
     SYS_PREAD64 = 17,
     SYS_PWRITE64 = 18,
     SYS_READV = 19,
@@ -25,6 +26,7 @@ enum {
 enum { SYS_EINTR = -4, SYS_EAGAIN = -11 };
 enum { SYS_CLOCK_REALTIME = 0, SYS_CLOCK_MONOTONIC = 1 };
 enum { SYS_ARCH_SET_FS = 0x1002 };
+enum { SYS_PROT_NONE = 0, SYS_PROT_READ = 1 };
 enum { SYS_TFD_TIMER_ABSTIME = 1 };
 
 struct sys_timespec {
@@ -79,6 +81,9 @@ static inline long sys_pread(int fd, void *buf, size_t n, uint64_t off) {
 }
 static inline long sys_pwrite(int fd, const void *buf, size_t n, uint64_t off) {
     return sys_call6(SYS_PWRITE64, fd, (long)buf, (long)n, (long)off, 0, 0);
+}
+static inline long sys_mprotect(const void *addr, size_t len, int rights) {
+    return sys_call3(SYS_MPROTECT, (long)addr, (long)len, rights);
 }
 static inline long sys_fdatasync(int fd) {
     return sys_call3(SYS_FDATASYNC, fd, 0, 0);

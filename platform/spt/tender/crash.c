@@ -57,6 +57,10 @@ static void say_access(struct tarn_writer *w, const siginfo_t *info, const mcont
         tarn_writer_str(w, " (a guard page: stack overflow)");
     else if (seg && (error & 2) && !seg->writable)
         tarn_writer_str(w, " (read-only)");
+    else if (seg && (error & 2) && seg->writable)
+        tarn_writer_str(w, " (read-only since the program began)");
+    else if (addr >= tender->image.end && addr < tender->mem_size)
+        tarn_writer_str(w, " (a guard page between pools: a buffer overflowed)");
     else if (addr >= tender->mem_size)
         tarn_writer_str(w, " (outside of its memory)");
 }

@@ -5,7 +5,7 @@
 #define VNET_MEM_MIN ((uint64_t)8 << 20)
 #define GRANTS                                                                                     \
     (SPT_FEATURE_ENTROPY | SPT_FEATURE_VNET | SPT_FEATURE_SCATTER | SPT_FEATURE_RANGES             \
-     | SPT_FEATURE_FLUSH)
+     | SPT_FEATURE_FLUSH | SPT_FEATURE_PROTECT | SPT_FEATURE_MOVE)
 
 const char tender_name[] = "tarn-spt";
 

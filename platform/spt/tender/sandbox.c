@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -49,6 +50,14 @@ static void allow_granted(struct filter *f, const struct tender *t) {
     }
     if (t->granted & SPT_FEATURE_FLUSH)
         allow_on_devices(f, t, SYS_fdatasync, SOLO5_ENTRY_BLK, false);
+    if (t->granted & SPT_FEATURE_PROTECT) {
+        filter_call_begin(f, SYS_mprotect);
+        filter_arg_at_most(f, 0, t->mem_size - SPT_PAGE);
+        filter_arg_equals(f, 1, SPT_PAGE);
+        filter_arg_at_most(f, 2, PROT_READ);
+        filter_way_end(f);
+        filter_call_end(f);
+    }
     if (t->granted & SPT_FEATURE_ENTROPY) {
         filter_call_begin(f, SYS_getrandom);
         filter_arg_at_most(f, 1, 256);

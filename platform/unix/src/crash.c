@@ -21,6 +21,8 @@ static const char *what_happened(int signal, uintptr_t address) {
     }
     if (unix_is_guard_page(address))
         return "stack overflow: a fiber needs a larger stack, or recurses without end";
+    if (unix_is_heap_guard(address))
+        return "a guard page between pools: a buffer overflowed";
     return address < 4096 ? "null pointer" : "bad memory access";
 }
 
@@ -43,8 +45,13 @@ static void put_frame(unsigned number, uintptr_t address) {
 }
 
 static void report(int signal, siginfo_t *info, void *context) {
+    /* A spoilt stack ends the report, too; what is told is the first cause. */
+    static volatile sig_atomic_t cause;
     void *frames[64];
     uint8_t text[256];
+    if (cause)
+        (void)raise(cause);
+    cause = signal;
     struct tarn_writer line = TARN_WRITER_ARRAY(text);
     const ucontext_t *u = context;
     bool is_memory = signal == SIGSEGV || signal == SIGBUS;

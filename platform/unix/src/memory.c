@@ -24,12 +24,24 @@ static uint8_t *map(size_t bytes, int protection) {
     return p == MAP_FAILED ? NULL : p;
 }
 
+static struct tarn_bytes heap;
+
 struct tarn_bytes tarn_platform_heap(size_t bytes_wanted) {
     size_t bytes = unix_options.mem_bytes ? (size_t)unix_options.mem_bytes : bytes_wanted;
     uint8_t *mem = map(bytes, PROT_READ | PROT_WRITE);
     if (!mem)
         unix_say("--mem=%zu: the host has not so much memory", bytes >> 20);
-    return tarn_bytes_of(mem, mem ? bytes : 0);
+    heap = tarn_bytes_of(mem, mem ? bytes : 0);
+    return heap;
+}
+
+bool tarn_platform_guard(uint8_t *page) {
+    return mprotect(page, PAGE_BYTES, PROT_NONE) == 0;
+}
+
+/* All of the heap is there but those. */
+bool unix_is_heap_guard(uintptr_t address) {
+    return address - (uintptr_t)heap.ptr < heap.len;
 }
 
 struct tarn_bytes tarn_platform_stack(size_t bytes) {

@@ -58,6 +58,8 @@ void unix_before_wait_add(struct unix_before_wait *hook);
 void unix_crash_init(void);
 /* memory.c: whether that address is in the unmapped page below a fiber's stack. */
 bool unix_is_guard_page(uintptr_t address);
+/* Whether what cannot be touched at that address is a page between two pools. */
+bool unix_is_heap_guard(uintptr_t address);
 /* symbols.c: writes "function+offset" of a code address of this program; async-signal-safe. */
 void unix_symbol_put(struct tarn_writer *w, uintptr_t address);
 

@@ -107,6 +107,8 @@ void boot_cmdline(struct tarn_span text, struct tarn_writer *keys, struct boot_m
             take_device(tarn_span_after(word, device.len), out);
         } else if (tarn_span_equal(word, TARN_SPAN_LIT("tarn.counters"))) {
             out->counters = true;
+        } else if (tarn_span_equal(word, TARN_SPAN_LIT("tarn.stay"))) {
+            out->stay = true;
         }
     }
 }

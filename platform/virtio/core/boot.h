@@ -43,9 +43,10 @@ struct boot_machine {
     struct boot_mmio mmio[BOOT_DEVICES_MAX];
     uint32_t mmio_count;
     bool counters; /* "tarn.counters": say at the end what the devices cost */
+    bool stay;     /* "tarn.stay": the image is wanted where it was linked, for a debugger */
 };
 /* Words that begin with "--" are the program's, and go to `keys` as they are. Of the others, which
- * are the machine's, "virtio_mmio.device=SIZE@ADDRESS:IRQ" and "tarn.counters" are understood. */
+ * are the machine's, "virtio_mmio.device=SIZE@ADDRESS:IRQ" and the two above are understood. */
 void boot_cmdline(struct tarn_span text, struct tarn_writer *keys, struct boot_machine *out);
 
 /* -- ACPI (6.4) -----------------------------------------------------------------------------------

@@ -7,6 +7,12 @@
 #include "../core/device.h"
 #include <machine.h>
 
+#define CMDLINE_BYTES_MAX 4096u
+/* What is mapped at the start, as it is. */
+#define GUEST_LOW_MEMORY ((uint64_t)1 << 30)
+/* What the loader left there; empty: not there. */
+struct tarn_span guest_low_memory(uint64_t addr, uint64_t len);
+
 /* What was learned at the start. */
 struct guest {
     struct boot_machine machine;

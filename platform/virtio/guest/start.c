@@ -4,7 +4,6 @@
 #include <cpu.h>
 #include <runtime.h>
 
-#define CMDLINE_BYTES_MAX 4096u
 /* Page tables for what is mapped beside image and heap: registers, firmware's tables. */
 #define DEVICE_TABLES 16u
 
@@ -29,10 +28,8 @@ __attribute__((no_stack_protector)) static uint64_t canary(void) {
     return word;
 }
 
-/* What the loader left, within the first gigabyte. */
-static struct tarn_span low_memory(uint64_t addr, uint64_t len) {
-    uint64_t gigabyte = 1u << 30;
-    if (addr == 0 || addr > gigabyte || len > gigabyte - addr)
+struct tarn_span guest_low_memory(uint64_t addr, uint64_t len) {
+    if (addr == 0 || addr > GUEST_LOW_MEMORY || len > GUEST_LOW_MEMORY - addr)
         return TARN_SPAN_EMPTY;
     const uint8_t *ptr = (const uint8_t *)(uintptr_t)addr;
     __asm__("" : "+r"(ptr)); /* an address that no object of ours has */
@@ -42,9 +39,9 @@ static struct tarn_span low_memory(uint64_t addr, uint64_t len) {
 static void read_info(uint64_t addr) {
     struct pvh_info info;
     struct boot_range memory;
-    if (!pvh_read(low_memory(addr, PVH_INFO_BYTES), &info))
+    if (!pvh_read(guest_low_memory(addr, PVH_INFO_BYTES), &info))
         guest_die("the loader left no PVH start information with a memory map");
-    struct tarn_span text = low_memory(info.cmdline, CMDLINE_BYTES_MAX), cmdline;
+    struct tarn_span text = guest_low_memory(info.cmdline, CMDLINE_BYTES_MAX), cmdline;
     struct tarn_writer w = TARN_WRITER_ARRAY(keys);
     tarn_span_split(&text, 0, &cmdline);
     boot_cmdline(cmdline, &w, &guest.machine);
@@ -53,8 +50,9 @@ static void read_info(uint64_t addr) {
     guest.keys = tarn_writer_span(&w);
     uint32_t regions = TARN_MIN(info.memmap_entries, BOOT_REGIONS_MAX);
     uint32_t modules = TARN_MIN(info.modules, BOOT_REGIONS_MAX);
-    if (!pvh_memory(low_memory(info.memmap, (uint64_t)regions * PVH_MEMMAP_ENTRY_BYTES),
-                    low_memory(info.modlist, (uint64_t)modules * 32), (uintptr_t)tarn_end, &memory))
+    if (!pvh_memory(guest_low_memory(info.memmap, (uint64_t)regions * PVH_MEMMAP_ENTRY_BYTES),
+                    guest_low_memory(info.modlist, (uint64_t)modules * 32), (uintptr_t)tarn_end,
+                    &memory))
         guest_die("no memory behind the image");
     guest_mmu_init(memory.from, memory.to, false, DEVICE_TABLES);
     struct acpi_memory tables = {.at = guest_mmu_read};
