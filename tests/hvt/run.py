@@ -30,7 +30,7 @@ UPSTREAM = os.environ.get("TARN_SOLO5_HVT") or shutil.which("solo5-hvt")
 # -- this tree's images ------------------------------------------------------------------------------
 
 EXAMPLES = []  # those that are built for this target
-GUESTS = ("answer", "crash", "crypto", "disk", "echo", "env")
+GUESTS = ("answer", "crash", "crypto", "disk", "dry", "echo", "env")
 HELLO_BYTES_MAX, START_INSTRUCTIONS_MAX = 40 * 1000, 100000
 MAC, ADDRESS = "02:00:00:00:00:02", "10.0.0.2"
 
@@ -175,6 +175,17 @@ def env(folder):
         expect(run(image("env"), f"--text={text}"), 0, f"text [{text}]")
     expect(run(image("answer")), 42)
     expect(run(image("env"), "--text=" + "x" * 8185), 1, "command line is longer")
+
+
+@with_kvm
+def no_entropy(folder):
+    """a website that finds no entropy does not start"""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        got = run(f"--net:service=@{theirs.fileno()}", image("dry"), "--tls", "--ipv4=10.0.0.2/24", mem=8,
+                  pass_fds=[theirs.fileno()])
+    expect(got, 1, "no entropy: ")
+    assert "listening" not in got[1] and "certificate" not in got[1], got
 
 
 @with_kvm

@@ -66,7 +66,7 @@ def images_build(folder):
                         f"{SOURCE}/platform/spt/spt.ini", "-Dtarget=spt"], check=True, stdout=log,
                        stderr=log, env={k: v for k, v in os.environ.items() if k != "CFLAGS"})
     wanted = [os.path.relpath(image(name), WORK) for name in
-              ("hello", "website", "answer", "crash", "disk", "echo", "env", "many", "syscall", "crypto")]
+              ("hello", "website", "answer", "crash", "disk", "dry", "echo", "env", "many", "syscall", "crypto")]
     subprocess.run(["ninja", "-j2", "-C", WORK, *wanted], check=True, stdout=log, stderr=log)
 
 
@@ -149,6 +149,17 @@ def words(folder):
     for text in ("", "a b", 'say "so"', "back\\slash", "it's", "tab\tand\nline", "плес"):
         got = run(image("env"), f"--text={text}")
         expect(got, 0, f"text [{text}]")
+
+
+@check
+def no_entropy(folder):
+    """a website that finds no entropy does not start"""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        got = run(f"--net:service=@{theirs.fileno()}", image("dry"), "--tls", "--ipv4=10.0.0.2/24", mem=8,
+                  pass_fds=[theirs.fileno()])
+    expect(got, 1, "no entropy: ")
+    assert "listening" not in got[1] and "certificate" not in got[1], got
 
 
 @check

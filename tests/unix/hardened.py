@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""What guards a program that is an ordinary process: hardened.py CRASHING_PROGRAM. Answers in TAP."""
+"""What guards a program that is an ordinary process: hardened.py CRASHING_PROGRAM
+WEBSITE_WITHOUT_ENTROPY. Answers in TAP."""
 import re
 import signal
 import subprocess
 import sys
 
-PROGRAM = sys.argv[1]
+PROGRAM, DRY = sys.argv[1:]
 GUARD = "a guard page between pools: a buffer overflowed"
 CRASHES = {
     "null": (signal.SIGSEGV, "null pointer"),
@@ -54,9 +55,16 @@ def linked():
     assert len(rights) > 3 and not [r for r in rights if "W" in r[1] and "E" in r[1]], rights
 
 
+def no_entropy():
+    """a website that finds no entropy does not start"""
+    done = subprocess.run([DRY, "--tls", "--ipv4=10.0.0.2/24"], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout.startswith("no entropy: "), done
+    assert "listening" not in done.stdout and "certificate" not in done.stdout, done
+
+
 failed = 0
-print("1..3")
-for number, check in enumerate((crashes, moved, linked), 1):
+print("1..4")
+for number, check in enumerate((crashes, moved, linked, no_entropy), 1):
     try:
         check()
         print(f"ok {number} - {check.__doc__}")

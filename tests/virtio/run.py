@@ -169,6 +169,16 @@ def entropy(folder):
 
 
 @check
+def no_entropy(folder):
+    """where every source fails its health tests, a website does not start"""
+    # Time that is counted in instructions has no jitter.
+    got = run('website', '--tls', '--ipv4=10.0.2.15/24', nets=['user,restrict=on'], cpu='qemu64', rng=False,
+              extra=['-icount', 'shift=3,sleep=off'])
+    expect(got, 1, 'no entropy: ')
+    assert 'listening' not in got[1] and 'certificate' not in got[1], got
+
+
+@check
 def words(folder):
     """what was one word stays one"""
     for text in ('a b', 'say "so"', 'back\\slash', "it's"):
