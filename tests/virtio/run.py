@@ -298,6 +298,7 @@ BUSES = {
     'q35, packed, no events': {'machine': 'q35', 'pci': MODERN + ',packed=on,event_idx=off'},
     'pc, legacy': {'machine': 'pc', 'pci': LEGACY},
     'pc, legacy, no MSI-X': {'machine': 'pc', 'pci': LEGACY + ',vectors=0'},
+    'q35, no MSI-X': {'machine': 'q35', 'pci': MODERN + ',vectors=0'},
 }
 
 
@@ -407,6 +408,26 @@ def website_secure(folder):
     got = subprocess.run(['curl', '-sSfk', '--noproxy', '*', '-m', '20', 'https://10.77.0.2/style.css'],
                          stdout=subprocess.PIPE, check=True).stdout
     assert got == open(f'{SOURCE}/examples/website/site/style.css', 'rb').read()
+
+
+@part
+def interrupt_lines(folder):
+    """a device without MSI-X interrupts by its line: a guest that waits a second for a packet is awake a few times"""
+    for i, bus in enumerate(('pc, legacy, no MSI-X', 'q35, no MSI-X')):
+        make_tap(f'tap{i}', f'10.0.{i}')
+        log = f'{folder}/console{i}'
+        guest = start(qemu.command(image('stream'), ['tarn.counters', f'--ipv4=10.0.{i}.2/24'], [f'tap{i}'],
+                                   **{**BUSES[bus], 'mem': 16}), stdout=open(log, 'wb'), stderr=subprocess.STDOUT)
+        with wait_for((f'10.0.{i}.2', 7), guest, log) as stream:
+            for _ in range(4):
+                stream.send(b'x')
+                assert stream.recv(1) == b'x'
+                time.sleep(0.5)
+            stream.shutdown(socket.SHUT_WR)
+            assert guest.wait(10) == 0
+        waits = int(re.search(r'waits (\d+)', open(log).read()).group(1))
+        print(f'# {bus}: {waits} waits')
+        assert waits < 500, (bus, waits)  # polled, there are a thousand a second
 
 
 @part

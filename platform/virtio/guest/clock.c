@@ -199,6 +199,7 @@ void guest_clock_wait(tarn_time deadline) {
     set_timer(now, deadline);
     guest_counters.halts++;
     guest_halt();
+    guest_pci_ack();
     guest_mmio_ack(); /* first the device, or a line that is still held interrupts again */
     guest_apic_eoi();
 }

@@ -119,7 +119,7 @@ void tarn_platform_yield(tarn_time deadline, struct tarn_ready *out) {
     for (bool any = poll(&out->devices) || deadline == 0; !any;) {
         tarn_time until = deadline;
         any = arm();
-        if (!any && guest_pci_polled)
+        if (!any && guest_pci_polled())
             until = TARN_MIN(deadline, tarn_time_after(tarn_platform_now(), POLL_INTERVAL));
         if (!any)
             guest_clock_wait(until);

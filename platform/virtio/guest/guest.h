@@ -58,8 +58,9 @@ void guest_pci_scan(void);
 void guest_device_found(struct virtio_dev *dev);
 /* Lowers the interrupt lines that a device may hold. */
 void guest_mmio_ack(void);
-/* Whether every device can interrupt; otherwise they have to be looked at. */
-extern bool guest_pci_polled;
+void guest_pci_ack(void);
+/* Whether there is a device that cannot interrupt, as far as is known: then they are looked at. */
+bool guest_pci_polled(void);
 
 void guest_devices_init(void);
 /* The machine's device for a name of the manifest, whose index is the bit in the ready set; NULL

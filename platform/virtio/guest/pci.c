@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* Virtio over PCI (VIRTIO 1.2, section 4.1), version 1 and legacy, with interrupts by MSI-X: one
- * vector for everything. A device without MSI-X is looked at a thousand times a second instead:
- * which line its interrupt would come by only AML knows. */
+ * vector for everything. A device without MSI-X has a line, of which the firmware says which input
+ * of the old interrupt controllers it is; an I/O APIC has it at the same input on the machines that
+ * there are, and on others only AML knows. So such devices are looked at a thousand times a second
+ * until an interrupt of theirs has come. */
 #include "guest.h"
 #include <cpu.h>
 
@@ -13,11 +15,12 @@ enum {
     BAR0 = 0x10,
     SECONDARY_BUS = 0x19,
     SUBSYSTEM_ID = 0x2e,
-    CAPABILITIES = 0x34
+    CAPABILITIES = 0x34,
+    INTERRUPT_LINE = 0x3c
 };
-enum { COMMAND_WANTED = 0x407 }; /* ports, memory, bus master; no interrupt line */
+enum { COMMAND_WANTED = 7, COMMAND_NO_LINE = 0x400 }; /* ports, memory, bus master */
 enum { CAP_VENDOR = 0x09, CAP_MSIX = 0x11 };
-enum { CFG_COMMON = 1, CFG_NOTIFY = 2, CFG_DEVICE = 4 };
+enum { CFG_COMMON = 1, CFG_NOTIFY = 2, CFG_ISR = 3, CFG_DEVICE = 4 };
 #define VIRTIO_VENDOR 0x1af4u
 #define BRIDGE_CLASS 0x0604u
 #define DEVICES_MAX 16u
@@ -43,6 +46,7 @@ enum {
     L_QUEUE_SELECT = 14,
     L_NOTIFY = 16,
     L_STATUS = 18,
+    L_ISR = 19,
     L_QUEUE_VECTOR = 22,
     L_CONFIG = 20,
     L_CONFIG_MSIX = 24
@@ -52,15 +56,16 @@ enum {
 struct pci_dev {
     struct virtio_dev dev;
     volatile struct common *common; /* NULL: legacy */
-    volatile uint8_t *notify, *config;
+    volatile uint8_t *notify, *config, *isr;
     uint32_t notify_multiplier;
     uint16_t notify_off[QUEUES_MAX];
     uint16_t ports;
     bool msix;
+    bool has_line, line_works;
+    bool is_deaf; /* no interrupt of its can come */
 };
 static struct pci_dev devices[DEVICES_MAX];
 static size_t device_count SEALED;
-bool guest_pci_polled;
 
 /* -- configuration space --------------------------------------------------------------------------
  */
@@ -145,7 +150,7 @@ static void modern_queue_set(struct virtio_dev *dev, uint16_t index, const struc
     TARN_AT(d->notify_off, index) = d->common->queue_notify_off;
     if (d->msix) {
         d->common->queue_vector = 0;
-        guest_pci_polled |= d->common->queue_vector != 0;
+        d->is_deaf |= d->common->queue_vector != 0;
     }
     d->common->queue_enable = 1;
 }
@@ -192,7 +197,7 @@ static void legacy_queue_set(struct virtio_dev *dev, uint16_t index, const struc
     if (!of(dev)->msix)
         return;
     out16(ports + L_QUEUE_VECTOR, 0);
-    guest_pci_polled |= in16(ports + L_QUEUE_VECTOR) != 0;
+    of(dev)->is_deaf |= in16(ports + L_QUEUE_VECTOR) != 0;
 }
 
 static void legacy_notify(struct virtio_dev *dev, uint16_t index) {
@@ -265,6 +270,7 @@ static void read_capability(struct pci_dev *d, uint32_t bdf, uint32_t cap) {
         d->notify = region(bdf, bar, offset, PAGE);
         d->notify_multiplier = config32(bdf, cap + 16);
         break;
+    case CFG_ISR: d->isr = region(bdf, bar, offset, 1); break;
     case CFG_DEVICE: d->config = region(bdf, bar, offset, 64); break;
     default: break;
     }
@@ -282,6 +288,37 @@ static void read_capabilities(struct pci_dev *d, uint32_t bdf) {
     }
 }
 
+/* Reading why lowers the line. */
+static bool has_interrupted(const struct pci_dev *d) {
+    return (d->common ? *d->isr : in8(d->ports + L_ISR)) != 0;
+}
+
+void guest_pci_ack(void) {
+    for (size_t i = 0; i < device_count; i++) {
+        if (!devices[i].has_line)
+            continue;
+        guest_counters.acks++;
+        if (has_interrupted(&devices[i]) && !guest_timer_fired)
+            devices[i].line_works = true;
+    }
+}
+
+bool guest_pci_polled(void) {
+    for (size_t i = 0; i < device_count; i++)
+        if (devices[i].is_deaf || (devices[i].has_line && !devices[i].line_works))
+            return true;
+    return false;
+}
+
+static void use_line(struct pci_dev *d, uint32_t bdf) {
+    uint8_t line = config8(bdf, INTERRUPT_LINE);
+    const struct boot_mmio at = {.gsi = line, .level = true};
+    d->has_line = line != 0 && line < 16 && (!d->common || d->isr) && guest_apic_route(&at);
+    d->is_deaf = !d->has_line;
+    if (d->has_line)
+        config_set16(bdf, COMMAND, COMMAND_WANTED);
+}
+
 static void probe(uint32_t bdf) {
     uint16_t id = config16(bdf, 2);
     if (config16(bdf, 0) != VIRTIO_VENDOR || id < 0x1000 || id > 0x107f
@@ -290,7 +327,7 @@ static void probe(uint32_t bdf) {
     struct pci_dev *d = &TARN_AT(devices, device_count);
     *d = (struct pci_dev){0};
     d->dev.type = id >= 0x1040 ? id - 0x1040u : config16(bdf, SUBSYSTEM_ID);
-    config_set16(bdf, COMMAND, COMMAND_WANTED);
+    config_set16(bdf, COMMAND, COMMAND_WANTED | COMMAND_NO_LINE);
     read_capabilities(d, bdf);
     uint32_t bar = config32(bdf, BAR0);
     d->dev.modern = d->common && d->notify && d->config;
@@ -299,7 +336,8 @@ static void probe(uint32_t bdf) {
     d->dev.bus = d->dev.modern ? &modern_bus : &legacy_bus;
     d->dev.fixed_size = !d->dev.modern;
     d->ports = (uint16_t)(bar & ~3u);
-    guest_pci_polled |= !d->msix;
+    if (!d->msix)
+        use_line(d, bdf);
     device_count++;
     guest_device_found(&d->dev);
 }
