@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What the parts of ./tarn share: where things are, saying things, running things."""
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -59,11 +60,27 @@ def configured(name):
     return os.path.exists(os.path.join(build_dir(name), 'build.ninja'))
 
 
+def drop_outdated(folder, cross_file):
+    """A cross file is read once, when a build folder is made: one that was made with another is made anew."""
+    used = os.path.join(folder, 'cross-file-used')
+    with open(cross_file) as f:
+        wanted = f.read()
+    if os.path.exists(os.path.join(folder, 'build.ninja')):
+        if os.path.exists(used) and open(used).read() == wanted:
+            return
+        shutil.rmtree(folder)
+    os.makedirs(folder, exist_ok=True)
+    with open(used, 'w') as f:
+        f.write(wanted)
+
+
 def configure(name, options=(), env=None):
     """Makes the build folder where there is none."""
+    options = list(options)
+    if '--cross-file' in options:
+        drop_outdated(build_dir(name), options[options.index('--cross-file') + 1])
     if configured(name):
         return
-    options = list(options)
     quietly(f'configure build/{name}', ['meson', 'setup', build_dir(name), ROOT] + options, cwd=ROOT,
             env={**os.environ, **(env or {})})
 

@@ -23,6 +23,9 @@ from harness import check, expect, ip, main, make_disk, make_tap, run, Skip, sta
 from machine import Gdb, HALT, elf, kvm, part, run_code, upstream_test, with_kvm  # noqa: E402
 
 TENDER, SOURCE, WORK = sys.argv[1:4]
+sys.path.append(SOURCE)
+from tools import common  # noqa: E402
+
 PROFILE = os.path.join(os.path.dirname(TENDER), "..", "..", "..", "tests", "hvt", "profile")
 WORK = os.environ.get("TARN_HVT_BUILD") or WORK
 UPSTREAM = os.environ.get("TARN_SOLO5_HVT") or shutil.which("solo5-hvt")
@@ -49,6 +52,7 @@ def upstream():
 def images_build(folder):
     """the images are built"""
     log = open(f"{WORK}.log", "w")
+    common.drop_outdated(WORK, f"{SOURCE}/platform/hvt/hvt.ini")
     if not os.path.exists(f"{WORK}/build.ninja"):
         subprocess.run(["meson", "setup", WORK, SOURCE, "--cross-file",
                         f"{SOURCE}/platform/hvt/hvt.ini", "-Dtarget=hvt"], check=True, stdout=log,

@@ -24,6 +24,9 @@ from harness import (Skip, check, checks, expect, ip, main, make_tap, part_check
                      start)
 
 TENDER, SOURCE, WORK = sys.argv[1:4]
+sys.path.append(SOURCE)
+from tools import common  # noqa: E402
+
 WORK = os.environ.get("TARN_SPT_BUILD") or WORK
 UPSTREAM = os.environ.get("TARN_SOLO5_SPT") or shutil.which("solo5-spt")
 UPSTREAM_TESTS = os.environ.get("TARN_SOLO5_TESTS")
@@ -61,6 +64,7 @@ def stripped(name, folder):
 def images_build(folder):
     """the images are built"""
     log = open(f"{WORK}.log", "w")
+    common.drop_outdated(WORK, f"{SOURCE}/platform/spt/spt.ini")
     if not os.path.exists(f"{WORK}/build.ninja"):
         subprocess.run(["meson", "setup", WORK, SOURCE, "--cross-file",
                         f"{SOURCE}/platform/spt/spt.ini", "-Dtarget=spt"], check=True, stdout=log,

@@ -21,7 +21,7 @@ from threading import Timer
 SOURCE, WORK = sys.argv[1:3]
 sys.dont_write_bytecode = True
 sys.path.insert(0, SOURCE)
-from tools import qemu  # noqa: E402
+from tools import common, qemu  # noqa: E402
 import count  # noqa: E402
 
 HELLO_BYTES_MAX, INSTRUCTIONS_MAX = 40 * 1024, 100000
@@ -93,6 +93,7 @@ def images_build(folder):
 
 def make(where, names, *options):
     with open(f'{WORK}.log', 'a') as log:
+        common.drop_outdated(where, f'{SOURCE}/platform/virtio/virtio.ini')
         if not os.path.exists(f'{where}/build.ninja'):
             subprocess.run(['meson', 'setup', where, SOURCE, '--cross-file',
                             f'{SOURCE}/platform/virtio/virtio.ini', '-Dtarget=virtio', *options],

@@ -293,14 +293,21 @@ static bool has_interrupted(const struct pci_dev *d) {
     return (d->common ? *d->isr : in8(d->ports + L_ISR)) != 0;
 }
 
+/* Where two devices have, it may have been one's line alone that works. */
 void guest_pci_ack(void) {
+    struct pci_dev *who = NULL;
+    unsigned count = 0;
     for (size_t i = 0; i < device_count; i++) {
         if (!devices[i].has_line)
             continue;
         guest_counters.acks++;
-        if (has_interrupted(&devices[i]) && !guest_timer_fired)
-            devices[i].line_works = true;
+        if (has_interrupted(&devices[i])) {
+            who = &devices[i];
+            count++;
+        }
     }
+    if (count == 1 && !guest_timer_fired)
+        who->line_works = true;
 }
 
 bool guest_pci_polled(void) {
