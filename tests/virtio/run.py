@@ -428,7 +428,7 @@ def interrupt_lines(folder):
             assert guest.wait(10) == 0
         waits = int(re.search(r'waits (\d+)', open(log).read()).group(1))
         print(f'# {bus}: {waits} waits')
-        assert waits < 500, (bus, waits)  # polled, there are a thousand a second
+        assert waits < 1000, (bus, waits)  # always looked at, they were more than two thousand
 
 
 @part
