@@ -23,6 +23,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, SOURCE)
 from tools import common, qemu  # noqa: E402
 import count  # noqa: E402
+import loader  # noqa: E402
 
 HELLO_BYTES_MAX, INSTRUCTIONS_MAX = 40 * 1024, 100000
 CRASHED = 70
@@ -314,6 +315,26 @@ def disk(folder):
         expect(got, 0, 'good all of it', 'good behind the end', 'good flush', 'good discard')
         wanted = bytes((i * 7 + i // 512) & 255 for i in range(262144))
         assert open(path, 'rb').read()[512:] == wanted[512:], bus
+
+
+@check
+def firecracker(folder):
+    """as Firecracker starts a machine: tables at 0xe0000 alone, no PCI, its boot timer; a disk works, keys arrive"""
+    path, log, mem = f'{folder}/disk.img', f'{folder}/log', 16
+    for name, keys, texts in (('disk', [], ('good all of it', 'good flush')), ('env', ['--text=word'], ('text [word]',)),
+                              ('crash', ['--how=assert'], ('a check failed', 'moved by 0x'))):
+        with open(path, 'wb') as file:
+            file.truncate(262144)
+        rom = loader.firmware(folder, image(name), keys, mem)
+        command = qemu.command(image(name), machine='microvm,acpi=off', mem=mem, disks=[path], rng=False,
+                               extra=['-bios', rom, '-device', f'loader,file={image(name)}', '-d', 'guest_errors',
+                                      '-D', log])
+        at = command.index('-kernel')
+        done = subprocess.run(command[:at] + command[at + 4:], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=30)
+        got = qemu.status_of(done.returncode), done.stdout.decode(errors='replace').replace('\r', '')
+        expect(got, CRASHED if name == 'crash' else 0, *texts)
+        assert 'nvalid write at addr 0xC0000000, size 1' in open(log).read(), open(log).read()
 
 
 @check

@@ -124,6 +124,8 @@ bool acpi_read(const struct acpi_memory *memory, uint64_t rsdp_addr, struct acpi
     struct tarn_span rsdp = find_rsdp(memory, rsdp_addr);
     if (rsdp.len == 0)
         return false;
+    enum { OEM = 9 };
+    out->has_boot_timer = tarn_span_starts(tarn_span_after(rsdp, OEM), TARN_SPAN_LIT("FIRECK"));
     bool wide = u8_at(rsdp, 15) >= 2 && u64_at(rsdp, 24) != 0;
     struct tarn_span root = table_at(memory, wide ? u64_at(rsdp, 24) : u32_at(rsdp, 16));
     if (!is(root, wide ? "XSDT" : "RSDT"))

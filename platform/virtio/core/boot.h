@@ -66,6 +66,7 @@ struct acpi_info {
     struct acpi_reg sleep, reset;
     uint8_t reset_value;
     struct tarn_span dsdt; /* its AML; empty: none */
+    bool has_boot_timer;   /* Firecracker's: who made the tables is all that tells of it */
 };
 struct acpi_memory {
     /* [addr, addr + len) of physical memory; empty: not there. */
