@@ -159,7 +159,7 @@ def env(folder):
         assert int(one['canary']) % 256 == 0 and int(one['canary']) != 0, one
         assert int(one['dirty']) == 0 and int(one['heap']) > 1 << 20, one
     large = env_of(run('env', machine='q35', pci='', mem=64))
-    assert int(large['heap']) > 60 << 20, large
+    assert int(large['heap']) > 54 << 20, large  # an eighth may go for the place
 
 
 @check
