@@ -443,6 +443,28 @@ def check_natbox(tender):
 
 
 @part_of_ours
+def tap_capture(folder):
+    """--pcap has every frame of a guest, both ways"""
+    capture = f"{folder}/udpecho.pcap"
+    make_tap("tarn0")
+    guest = serve(TENDER, "--mem=8", f"--pcap={capture}", "--net:service=tarn0", "--", image("udpecho"),
+                  f"--ipv4={ADDRESS}/24")
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.settimeout(10)
+    udp.connect((ADDRESS, 7007))
+    sent = [os.urandom(n) for n in (40, 600, 1472)]
+    for data in sent:
+        udp.send(data)
+        assert udp.recv(65536) == data
+    time.sleep(0.3)  # the watcher is another process
+    guest.terminate()
+    guest.wait(10)
+    got = net.frames_of(capture)
+    for data in sent:
+        assert sum(frame.endswith(data) for _, frame, _ in got) == 2, (len(data), len(got))
+
+
+@part_of_ours
 def tap_natbox(folder):
     """natbox, with two network devices, forwards and translates"""
     check_natbox(TENDER)

@@ -20,6 +20,19 @@ def echo(start, tender, path, frames):
         assert guest.wait(10) == 0
 
 
+def frames_of(path):
+    """(second, bytes kept, bytes) of each frame of a capture with nanoseconds."""
+    data = open(path, "rb").read()
+    assert struct.unpack_from("<IHHIIII", data) == (0xa1b23c4d, 2, 4, 0, 0, 65550, 1)
+    at, frames = 24, []
+    while at < len(data):
+        seconds, nanoseconds, kept, whole = struct.unpack_from("<IIII", data, at)
+        frames.append((seconds + nanoseconds / 1e9, data[at + 16:at + 16 + kept], whole))
+        at += 16 + kept
+    assert at == len(data)
+    return frames
+
+
 class Wire:
     """The other end of a guest's network device: a host, 10.0.0.1, that speaks TCP by hand."""
 

@@ -436,19 +436,6 @@ class EchoGuest:
         assert self.guest.wait(10) == status
 
 
-def frames_of(path):
-    """(second, bytes kept, bytes) of each frame of a capture with nanoseconds."""
-    data = open(path, "rb").read()
-    assert struct.unpack_from("<IHHIIII", data) == (0xa1b23c4d, 2, 4, 0, 0, 65550, 1)
-    at, frames = 24, []
-    while at < len(data):
-        seconds, nanoseconds, kept, whole = struct.unpack_from("<IIII", data, at)
-        frames.append((seconds + nanoseconds / 1e9, data[at + 16:at + 16 + kept], whole))
-        at += 16 + kept
-    assert at == len(data)
-    return frames
-
-
 @part
 def tap_offload(folder):
     """with 32 MB, datagrams of 1 KB cross the tap 60 at a time, uncut and unsummed, and are captured"""
@@ -461,7 +448,7 @@ def tap_offload(folder):
     for _ in range(20):
         guest.same(os.urandom(50000), segment=1400)
     guest.stop()
-    frames = frames_of(capture)
+    frames = net.frames_of(capture)
     big = [frame for _, frame, whole in frames if whole > 50000 and whole == len(frame)]
     mac = bytes.fromhex(MAC.replace(":", ""))
     assert sum(frame.startswith(mac) for frame in big) == 21, "to the guest"
