@@ -39,6 +39,8 @@ static enum tarn_err serve(struct rig *r, struct tarn_blk_req *req) {
         memcpy(req->data.ptr, r->bytes + off, req->data.len);
     } else if (req->op == TARN_BLK_WRITE) {
         r->writes++;
+        if (r->write_max)
+            r->now += tarn_random_below(&r->random.random, (uint32_t)r->write_max);
         memcpy(r->bytes + off, req->data.ptr, req->data.len);
         remember(r, req->block, req->data.ptr, req->data.len);
     } else if (req->op == TARN_BLK_FLUSH) {

@@ -29,6 +29,7 @@ struct rig {
     struct tarn_blk_req *first, **last;
     tarn_time now;
     uint64_t writes, fail_after; /* every request fails once so many writes were made; 0: never */
+    tarn_time write_max;         /* a write takes some time up to this; 0: none */
     bool record;
     struct rig_write *trace;
     size_t trace_len, trace_cap;

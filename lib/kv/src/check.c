@@ -15,6 +15,8 @@ static enum tarn_err visit(struct tarn_kv_tree *t, struct walk *w, const struct 
     struct tarn_span page = TARN_SPAN_EMPTY;
     enum tarn_err err = TARN_OK;
     *children = 0;
+    if (w->known && ref->page < w->known->pages && space_is_used(w->known, ref->page))
+        return TARN_OK;
     if (level || ref->birth >= w->leaves_from)
         err = cache_get(t, ref, level, &page);
     if (!err && level)
@@ -140,6 +142,15 @@ enum tarn_err tarn_kv_tree_grow(struct tarn_kv_tree *t) {
     return err ? err : t->failed ? TARN_IO : TARN_OK;
 }
 
+/* The newest root, or one behind it, is what a loss of power leads to. */
+static enum tarn_err make_base(struct tarn_kv_tree *t) {
+    uint64_t generation = t->newest.generation;
+    enum tarn_err err = TARN_OK;
+    while (!err && roots_base(&t->roots)->generation < generation)
+        err = roots_advance(t);
+    return err;
+}
+
 static enum tarn_err shrink_inside(struct tarn_kv_tree *t, uint64_t pages) {
     struct space *s = &t->space;
     enum tarn_err err = tree_settle(t);
@@ -151,13 +162,14 @@ static enum tarn_err shrink_inside(struct tarn_kv_tree *t, uint64_t pages) {
         return TARN_LIMIT;
     }
     err = merge_move(t, pages);
-    /* The old root's pages, behind the new end, are still waiting for the roots to come. */
-    for (uint32_t i = 0; !err && i <= s->lag; i++)
-        err = merge_commit(t, &t->newest.root, &t->newest.log);
+    /* Until then older roots need what is behind the new end; and they say the old size. */
+    if (!err)
+        err = make_base(t);
     if (err)
         return err;
     t->newest.pages = pages;
-    return merge_commit(t, &t->newest.root, &t->newest.log);
+    err = merge_commit(t, &t->newest.root, &t->newest.log);
+    return err ? err : make_base(t);
 }
 
 enum tarn_err tarn_kv_tree_shrink(struct tarn_kv_tree *t, uint64_t bytes) {

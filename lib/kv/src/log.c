@@ -43,7 +43,8 @@ uint64_t log_units_with(const struct tarn_kv_tree *t, size_t bytes) {
 
 uint64_t log_room(const struct tarn_kv_tree *t) {
     const struct log *l = &t->log;
-    return l->units - (l->tail.unit - TARN_AT(l->head, t->space.lag).unit);
+    uint64_t used = l->tail.unit - roots_base(&t->roots)->log.unit;
+    return used < l->units ? l->units - used : 0;
 }
 
 /* -- the device -----------------------------------------------------------------------------------
@@ -248,6 +249,22 @@ enum tarn_err log_read(struct tarn_kv_tree *t, struct log_place *place, struct t
     place->seq++;
     place->chain = h.checksum;
     return TARN_OK;
+}
+
+enum tarn_err log_reaches(struct tarn_kv_tree *t, const struct root_block *root) {
+    struct log_place at = root->log;
+    enum tarn_err err = TARN_OK;
+    if (root->reach < at.seq)
+        return TARN_OK;
+    while (!err && at.seq < root->reach) {
+        struct tarn_span rows;
+        uint64_t next_id;
+        err = log_read(t, &at, &rows, &next_id);
+    }
+    /* Another line of records may have come to the same number. */
+    if (!err && at.chain != root->reach_chain)
+        err = TARN_EOF;
+    return err == TARN_EOF ? TARN_IO : err;
 }
 
 bool log_row(struct tarn_span *rows, struct tarn_span *key, struct tarn_span *value, bool *gone) {

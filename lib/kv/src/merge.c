@@ -41,7 +41,7 @@ static uint32_t round_slack(const struct tarn_kv_tree *t) {
 }
 
 uint64_t merge_reserve(const struct tarn_kv_tree *t) {
-    return (uint64_t)(t->space.lag + 2) * (t->merge.round_pages + round_slack(t));
+    return (uint64_t)(t->roots.lag + 2) * (t->merge.round_pages + round_slack(t));
 }
 
 /* -- new pages ------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ static struct tarn_span lows(struct bunch *b, uint32_t level, uint32_t n, struct
 static enum tarn_err emit(struct tarn_kv_tree *t, uint32_t level, uint32_t n) {
     struct bunch *b = &level_at(&t->merge, level)->out;
     uint8_t low_room[ROW_KEY_MAX], ref_room[PAGE_REF_BYTES];
-    struct page_ref ref = {.page = space_take(&t->space), .birth = t->newest.generation + 1};
+    struct page_ref ref = {.page = space_take(&t->space), .birth = t->roots.next};
     struct tarn_writer w = TARN_WRITER_ARRAY(ref_room);
     struct tarn_bytes page;
     if (!ref.page || level + 1 >= LEVELS)
@@ -188,28 +188,22 @@ static enum tarn_err row_merge(struct tarn_kv_tree *t, const struct row *r) {
 /* -- rounds ---------------------------------------------------------------------------------------
  */
 
-/* Waits until the ring of freed pages has room for a round. */
-static enum tarn_err wait_for_ring(struct tarn_kv_tree *t) {
-    struct space *s = &t->space;
-    struct tarn_waiter *waiter = tree_waiter(t);
-    for (;;) {
-        tarn_time at = space_release(s, t->newest.generation, waiter->ops->now(waiter));
-        if (s->freed_cap - s->freed_count >= t->merge.round_pages + round_slack(t))
-            return TARN_OK;
-        enum tarn_err err = TARN_OK;
-        if (at == TARN_NEVER)
-            err = merge_commit(t, &t->newest.root, &t->newest.log);
-        else if (waiter->ops->wait(waiter, at) == TARN_IO)
-            err = TARN_IO;
-        if (err)
-            return err;
-    }
+/* Waits until a round has the pages that it may take, and room to free as many. What is freed and
+ * still needed comes back as roots grow old. */
+static enum tarn_err wait_for_pages(struct tarn_kv_tree *t) {
+    const struct space *s = &t->space;
+    uint32_t round = t->merge.round_pages + round_slack(t);
+    enum tarn_err err = TARN_OK;
+    while (!err && s->freed_count
+           && (s->freed_cap - s->freed_count < round || space_free(s) < round))
+        err = roots_advance(t);
+    return err;
 }
 
 static enum tarn_err round_begin(struct tarn_kv_tree *t) {
     struct merge *m = &t->merge;
     bool empty = t->newest.root.ref.page == 0;
-    enum tarn_err err = wait_for_ring(t);
+    enum tarn_err err = wait_for_pages(t);
     if (err)
         return err;
     m->round = true;
@@ -271,10 +265,15 @@ enum tarn_err merge_commit(struct tarn_kv_tree *t, const struct root *root,
                            const struct log_place *log) {
     struct tarn_waiter *waiter = tree_waiter(t);
     struct root_block next = t->newest;
-    next.generation++;
+    next.generation = t->roots.next;
     next.root = *root;
     next.log = *log;
     next.next_id = t->store.view.next_id;
+    next.base = roots_next_base(&t->roots, waiter->ops->now(waiter));
+    if (TARN_AT(t->store.view.tables, 2) && t->merge.log.seq > next.reach) {
+        next.reach = t->merge.log.seq;
+        next.reach_chain = t->merge.log.chain;
+    }
     enum tarn_err err = buffer_flush(t);
     if (!err)
         err = tree_flush(t);
@@ -285,12 +284,8 @@ enum tarn_err merge_commit(struct tarn_kv_tree *t, const struct root *root,
     if (err)
         return err;
     t->newest = next;
-    for (size_t i = LAG_MAX; i > 0; i--)
-        TARN_AT(t->log.head, i) = TARN_AT(t->log.head, i - 1);
-    TARN_AT(t->log.head, 0) = next.log;
     btree_init(&t->btree, t, root);
-    space_commit(&t->space, waiter->ops->now(waiter));
-    space_release(&t->space, next.generation, waiter->ops->now(waiter));
+    roots_commit(t, waiter->ops->now(waiter));
     return TARN_OK;
 }
 
@@ -366,7 +361,7 @@ static enum tarn_err child_read(struct tarn_kv_tree *t, uint32_t level, struct t
         return err;
     below->index = 0;
     below->count = page_count(TARN_SPAN_ARRAY(below->page));
-    space_free_later(&t->space, ref->page, t->newest.generation + 1);
+    space_free_later(&t->space, ref->page, t->roots.next);
     m->pages++;
     m->at = level - 1;
     return TARN_OK;

@@ -90,8 +90,6 @@ static void space_reset(struct tarn_kv_tree *t) {
     s->pages = s->limit = (uint32_t)t->newest.pages;
     s->first = s->next = (uint32_t)(ROOT_SLOTS + t->newest.log_pages);
     s->used_count = 0;
-    s->lag = tree_can_flush(t) ? LAG_FLUSH : LAG_NO_FLUSH;
-    s->settle = tree_can_flush(t) ? 0 : t->config.settle ? t->config.settle : SETTLE;
     for (uint32_t i = 0; i < s->first; i++)
         space_mark(s, i);
 }
@@ -106,6 +104,12 @@ static bool root_is_possible(const struct tarn_kv_tree *t, const struct root_blo
            && r->record_bytes > LOG_HEADER_BYTES
            && r->record_bytes <= table_bytes(&t->config) / 8 + LOG_HEADER_BYTES
            && r->record_bytes <= r->log_pages * PAGE_BYTES / 4;
+}
+
+/* And it is of the same store as the one that memory was taken for. */
+static bool root_is_alike(const struct root_block *a, const struct root_block *b) {
+    return a->store == b->store && a->log_pages == b->log_pages && a->unit_bytes == b->unit_bytes
+           && a->record_bytes == b->record_bytes;
 }
 
 /* The newest root older than `before`. */
@@ -125,9 +129,19 @@ static enum tarn_err root_before(struct tarn_kv_tree *t, uint64_t before, struct
     return found;
 }
 
-/* The newest root whose tree is there, as far as that was new with it: its inner pages are all read
- * anyway, to find out which pages are used. */
+/* The tree of t->newest is there, as far as it is newer than what is surely stored; and so is the
+ * log, as far as a part of the tree is from there. Inner pages are all read anyway, to find out
+ * which pages are used. */
+static enum tarn_err root_verify(struct tarn_kv_tree *t) {
+    struct marker m = {.walk = {.visit = mark, .leaves_from = t->newest.base + 1},
+                       .space = &t->space};
+    space_reset(t);
+    enum tarn_err err = walk_run(t, &t->newest.root, &m.walk);
+    return err ? err : log_reaches(t, &t->newest);
+}
+
 static enum tarn_err root_choose(struct tarn_kv_tree *t) {
+    const struct root_block first = t->newest;
     uint64_t before = UINT64_MAX;
     bool damaged = false;
     for (;;) {
@@ -137,13 +151,77 @@ static enum tarn_err root_choose(struct tarn_kv_tree *t) {
         before = t->newest.generation;
         if (!root_is_possible(t, &t->newest))
             return TARN_INVALID;
-        struct marker m = {.walk = {.visit = mark, .leaves_from = t->newest.generation},
-                           .space = &t->space};
-        space_reset(t);
-        if (walk_run(t, &t->newest.root, &m.walk) == TARN_OK)
+        if (root_is_alike(&first, &t->newest) && root_verify(t) == TARN_OK) {
+            roots_init(t, NULL, first.generation);
             return TARN_OK;
+        }
         damaged = true;
     }
+}
+
+/* -- what a loss of power may still lead back to --------------------------------------------------
+ */
+
+struct keeper {
+    struct walk walk;
+    struct tarn_kv_tree *tree;
+};
+/* Pages of the base that the newest root has no more: read, for they may be gone. */
+static enum tarn_err keep(struct walk *w, const struct page_ref *ref, uint32_t level,
+                          struct tarn_span page, enum tarn_err err) {
+    struct tarn_kv_tree *t = TARN_CONTAINER_OF(w, struct keeper, walk)->tree;
+    struct space *s = &t->space;
+    (void)level, (void)page;
+    if (err)
+        return err;
+    if (ref->page < s->first)
+        return TARN_IO;
+    if (s->freed_count == s->freed_cap)
+        return TARN_LIMIT;
+    space_mark(s, ref->page);
+    space_free_later(s, ref->page, t->newest.generation);
+    return TARN_OK;
+}
+
+/* The base is whole, and its log goes on to the newest root's. */
+static enum tarn_err base_verify(struct tarn_kv_tree *t, struct root_block *base) {
+    struct keeper k = {.walk = {.visit = keep, .known = &t->space}, .tree = t};
+    uint64_t generation = t->newest.base;
+    enum tarn_err err = root_read(t, (uint32_t)(generation % ROOT_SLOTS), base);
+    if (err)
+        return err;
+    if (base->generation != generation || !root_is_alike(base, &t->newest)
+        || base->log.seq > t->newest.log.seq)
+        return TARN_IO;
+    err = walk_run(t, &base->root, &k.walk);
+    if (!err)
+        err = log_reaches(t, base);
+    base->reach = t->newest.log.seq;
+    base->reach_chain = t->newest.log.chain;
+    return err ? err : log_reaches(t, base);
+}
+
+/* On a device that cannot flush, what was read may be stored or not. If the power was not lost, the
+ * base is whole, since that is what it is for; if it is not whole, the power was lost, and what was
+ * read is stored. */
+static enum tarn_err base_keep(struct tarn_kv_tree *t) {
+    struct tarn_waiter *waiter = tree_waiter(t);
+    struct roots *r = &t->roots;
+    uint64_t last = r->next - 1;
+    struct root_block base;
+    if (!r->settle || !t->newest.base)
+        return TARN_OK;
+    enum tarn_err err = base_verify(t, &base);
+    if (!err) {
+        roots_init(t, &base, last);
+        return TARN_OK;
+    }
+    if (err == TARN_LIMIT
+        && waiter->ops->wait(waiter, waiter->ops->now(waiter) + r->settle) == TARN_IO)
+        return TARN_IO;
+    roots_init(t, &t->newest, last);
+    space_release(&t->space, t->newest.generation);
+    return TARN_OK;
 }
 
 /* -- the log --------------------------------------------------------------------------------------
@@ -170,8 +248,6 @@ static enum tarn_err replay(struct tarn_kv_tree *t) {
     struct log *l = &t->log;
     enum tarn_err err;
     l->tail = t->newest.log;
-    for (size_t i = 0; i <= LAG_MAX; i++)
-        TARN_AT(l->head, i) = t->newest.log;
     t->table_first_unit = l->tail.unit;
     t->replaying = true;
     for (;;) {
@@ -248,14 +324,16 @@ static enum tarn_err tree_open(struct tarn_kv_tree *t) {
     if (!err && !(t->blk->features & TARN_BLK_READ_ONLY))
         err = tree_flush(t);
     if (!err)
+        err = log_init(t);
+    if (!err)
         err = root_choose(t);
+    if (!err)
+        err = base_keep(t);
     if (err)
         return err;
     t->store.view.next_id = t->newest.next_id;
     btree_init(&t->btree, t, &t->newest.root);
-    err = log_init(t);
-    if (!err)
-        err = replay(t);
+    err = replay(t);
     return err ? err : catalog_open(&t->store.view);
 }
 
@@ -269,6 +347,8 @@ enum tarn_err tarn_kv_tree_open(const struct tarn_kv_tree_config *config,
     *t = (struct tarn_kv_tree){.config = *config, .blk = config->blk};
     t->table_cap = table_bytes(config) / 5 * 2;
     tree_init(t);
+    t->roots.lag = tree_can_flush(t) ? LAG_FLUSH : LAG_NO_FLUSH;
+    t->roots.settle = tree_can_flush(t) ? 0 : config->settle ? config->settle : SETTLE;
     enum tarn_err err = tree_open(t);
     if (err)
         tree_free(t);

@@ -90,27 +90,21 @@ static struct freed *freed_at(const struct space *s, uint32_t i) {
 
 void space_free_later(struct space *s, uint64_t page, uint64_t generation) {
     TARN_ASSERT(s->freed_count < s->freed_cap && space_is_used(s, page));
-    *freed_at(s, s->freed_count) = (struct freed){(uint32_t)page, generation, TARN_NEVER};
+    *freed_at(s, s->freed_count) = (struct freed){(uint32_t)page, generation};
     s->freed_count++;
 }
 
-void space_commit(struct space *s, tarn_time now) {
-    for (uint32_t i = s->freed_count; i-- > 0 && freed_at(s, i)->since == TARN_NEVER;)
-        freed_at(s, i)->since = now;
-}
-
-tarn_time space_release(struct space *s, uint64_t newest, tarn_time now) {
-    while (s->freed_count) {
-        const struct freed *f = freed_at(s, 0);
-        if (f->since == TARN_NEVER || f->generation + s->lag > newest)
-            return TARN_NEVER;
-        if (now - f->since < s->settle)
-            return f->since + s->settle;
-        space_unmark(s, f->page);
+void space_release(struct space *s, uint64_t base) {
+    while (s->freed_count && freed_at(s, 0)->generation <= base) {
+        space_unmark(s, freed_at(s, 0)->page);
         s->freed_head = (s->freed_head + 1) % s->freed_cap;
         s->freed_count--;
     }
-    return TARN_NEVER;
+}
+
+uint64_t space_free(const struct space *s) {
+    uint64_t taken = (uint64_t)s->used_count + s->kept_count;
+    return taken < s->limit ? s->limit - taken : 0;
 }
 
 uint64_t space_available(const struct space *s) {

@@ -95,27 +95,33 @@ enum tarn_err tree_settle(struct tarn_kv_tree *t) {
     return err ? err : merge_finish(t);
 }
 
-/* Roots that change nothing: what older ones held of the log and of the pages comes free. */
-static enum tarn_err age(struct tarn_kv_tree *t) {
+static bool log_has_room(const struct tarn_kv_tree *t, size_t bytes) {
+    return log_room(t) > log_units_with(t, bytes);
+}
+
+/* Lets roots grow old until what they hold of the log is enough, or they hold nothing. */
+static enum tarn_err age(struct tarn_kv_tree *t, size_t bytes) {
     enum tarn_err err = TARN_OK;
-    for (uint32_t i = 0; !err && i <= t->space.lag; i++)
-        err = merge_commit(t, &t->newest.root, &t->newest.log);
+    while (!err && !log_has_room(t, bytes) && roots_base(&t->roots)->log.unit != t->newest.log.unit)
+        err = roots_advance(t);
     if (err)
         t->failed = true;
     return err;
 }
 
 static enum tarn_err make_log_room(struct tarn_kv_tree *t, size_t bytes) {
-    if (log_room(t) > log_units_with(t, bytes))
+    if (log_has_room(t, bytes))
         return TARN_OK;
     enum tarn_err err = merge_finish(t);
-    if (!err && log_room(t) <= log_units_with(t, bytes))
+    if (!err)
+        err = age(t, bytes);
+    if (!err && !log_has_room(t, bytes))
         err = tree_settle(t);
-    if (!err && log_room(t) <= log_units_with(t, bytes))
-        err = age(t);
+    if (!err)
+        err = age(t, bytes);
     if (err)
         return err;
-    return log_room(t) > log_units_with(t, bytes) ? TARN_OK : TARN_LIMIT;
+    return log_has_room(t, bytes) ? TARN_OK : TARN_LIMIT;
 }
 
 struct staged {

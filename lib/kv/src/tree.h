@@ -21,6 +21,7 @@
 #define LAG_FLUSH 1u  /* roots that a freed page and a part of the log outlive */
 #define LAG_NO_FLUSH 4u
 #define LAG_MAX LAG_NO_FLUSH
+#define GENERATION_MAX ((uint64_t)1 << 62)
 #define WRITE_PAGES 16u /* written at once, where they are neighbours */
 #define LOG_HEADER_BYTES 48u
 
@@ -31,7 +32,6 @@
 struct freed {
     uint32_t page;
     uint64_t generation; /* of the first root that does not need it */
-    tarn_time since;     /* when that root was written; TARN_NEVER: it is in the making */
 };
 struct space {
     uint64_t *used; /* a bit per page */
@@ -46,8 +46,6 @@ struct space {
     uint32_t kept_count;  /* kept and not used */
     struct freed *freed;  /* a ring */
     uint32_t freed_cap, freed_head, freed_count;
-    uint32_t lag;     /* see LAG_FLUSH */
-    tarn_time settle; /* and the time that a freed page waits */
 };
 TARN_MUST_USE enum tarn_err space_init(struct space *s, struct tarn_alloc *alloc,
                                        uint64_t pages_max, uint32_t keepers, uint32_t freed_cap);
@@ -57,15 +55,13 @@ void space_mark(struct space *s, uint64_t page);
 void space_unmark(struct space *s, uint64_t page);
 /* A free page, marked; 0: none. */
 uint64_t space_take(struct space *s);
-/* The page is free once root `generation`, which is in the making, is old enough. There must be
- * room in the ring. */
+/* The page is free once the base (root.c) is root `generation` or later. There must be room in the
+ * ring. */
 void space_free_later(struct space *s, uint64_t page, uint64_t generation);
-/* The root in the making was written. */
-void space_commit(struct space *s, tarn_time now);
-/* Frees what is old enough; `newest` is the last root written. When it is worth asking again:
- * TARN_NEVER: after the next root. */
-tarn_time space_release(struct space *s, uint64_t newest, tarn_time now);
-/* Pages that are neither used nor kept, and those that will be so of themselves. */
+/* Frees what no root from `base` on needs. */
+void space_release(struct space *s, uint64_t base);
+/* Pages that are neither used nor kept; and with those that will be so of themselves. */
+uint64_t space_free(const struct space *s);
 uint64_t space_available(const struct space *s);
 /* A snapshot keeps all that is used now; which map it has. False: none is free. */
 TARN_MUST_USE bool space_keep(struct space *s, uint32_t *keeper);
@@ -134,13 +130,49 @@ struct root_block {
     uint32_t unit_bytes;   /* records of the log start at multiples of it */
     uint32_t record_bytes; /* no record is longer */
     struct root root;
-    struct log_place log; /* what is from here on is not in the tree */
+    struct log_place log; /* what is from here on is not in the tree, or only a part of it */
     uint64_t next_id;
+    uint64_t base; /* the root that is kept while this is the newest; 0: none */
+    /* The root counts only if the log goes on to this record, not included, the one before it being
+     * `reach_chain`: what is in the tree already may be of any of those. 0: there are none. */
+    uint64_t reach, reach_chain;
+};
+/* A root that is kept. */
+struct pin {
+    uint64_t generation;
+    tarn_time at; /* when it was written */
+    bool sure;    /* that it was stored before this opening */
+    struct log_place log;
+};
+/* Which roots a loss of power can lead back to. A root is settled once it is surely stored: at once
+ * where the device can flush, else `settle` after it was written; then so is all that was written
+ * before it. The newest pinned root that is settled, and has `lag` roots behind it, becomes the
+ * base when the next root is written, which says so: what the base refers to in the tree and in the
+ * log is not written over, nor is its slot. So there is always a whole root. One that is newer may
+ * be found too: then all that came after the root that it says is the base is looked at before it
+ * counts. */
+struct roots {
+    struct pin pins[ROOT_SLOTS - 1]; /* ascending; [0] is the base */
+    uint32_t count;
+    uint32_t lag; /* see LAG_FLUSH */
+    tarn_time settle;
+    uint64_t next; /* the generation of the next root */
 };
 /* The slot's root. TARN_NOT_FOUND: there is none. */
 TARN_MUST_USE enum tarn_err root_read(struct tarn_kv_tree *t, uint32_t slot,
                                       struct root_block *out);
 TARN_MUST_USE enum tarn_err root_write(struct tarn_kv_tree *t, const struct root_block *root);
+/* After opening at root t->newest, before which `base` may be kept (NULL: nothing is); `last` is
+ * the latest generation in any slot. */
+void roots_init(struct tarn_kv_tree *t, const struct root_block *base, uint64_t last);
+const struct pin *roots_base(const struct roots *r);
+/* The base, once the next root is written. */
+uint64_t roots_next_base(const struct roots *r, tarn_time now);
+/* t->newest was written now: what its base does not need is free. It is pinned itself, if the pin
+ * before it is old enough. */
+void roots_commit(struct tarn_kv_tree *t, tarn_time now);
+/* Brings the base nearer to the newest root: waits, or writes another. */
+TARN_MUST_USE enum tarn_err roots_advance(struct tarn_kv_tree *t);
 
 /* -- log.c --------------------------------------------------------------------------------------
  */
@@ -151,10 +183,9 @@ struct log_wait {
 };
 struct log {
     uint32_t units;
-    uint64_t first_block;               /* of the device */
-    struct log_place head[LAG_MAX + 1]; /* of the newest roots; head[lag] bounds the ring */
-    struct log_place tail;
-    uint64_t nonce; /* this opening's: no record of another is like one of ours */
+    uint64_t first_block;  /* of the device */
+    struct log_place tail; /* the ring is bounded by the base's place */
+    uint64_t nonce;        /* this opening's: no record of another is like one of ours */
     struct tarn_bytes buffers[2];
     uint32_t filling;       /* which of the two takes rows */
     size_t filled;          /* its bytes, the header's included; 0: nothing waits */
@@ -180,6 +211,8 @@ TARN_MUST_USE enum tarn_err log_sync(struct tarn_kv_tree *t);
  * none. TARN_IO: the device failed, or the log is damaged, or `place` is too old. */
 TARN_MUST_USE enum tarn_err log_read(struct tarn_kv_tree *t, struct log_place *place,
                                      struct tarn_span *rows, uint64_t *next_id);
+/* Whether the log is there as far as the root says. TARN_IO: it is not, or the device failed. */
+TARN_MUST_USE enum tarn_err log_reaches(struct tarn_kv_tree *t, const struct root_block *root);
 TARN_MUST_USE bool log_row(struct tarn_span *rows, struct tarn_span *key, struct tarn_span *value,
                            bool *gone);
 
@@ -237,8 +270,9 @@ uint64_t merge_reserve(const struct tarn_kv_tree *t);
 struct walk {
     enum tarn_err (*visit)(struct walk *w, const struct page_ref *ref, uint32_t level,
                            struct tarn_span page, enum tarn_err err);
-    uint64_t leaves_from; /* leaves born from here on are read; others are only named */
-    bool in_turns;        /* lets others in between the pages */
+    uint64_t leaves_from;      /* leaves born from here on are read; others are only named */
+    bool in_turns;             /* lets others in between the pages */
+    const struct space *known; /* not into pages that are used there; NULL: into all */
 };
 /* Where the walk ended: TARN_OK: it saw all. */
 TARN_MUST_USE enum tarn_err walk_run(struct tarn_kv_tree *t, const struct root *root,
@@ -260,6 +294,7 @@ struct tarn_kv_tree {
     struct filter filters[VIEW_TABLES]; /* of tables [1] and [2] */
     struct btree btree;
     struct root_block newest;
+    struct roots roots;
     struct space space;
     struct cache cache;
     struct log log;

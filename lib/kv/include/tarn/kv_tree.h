@@ -11,11 +11,16 @@
  * What is promised. On a device that can flush: a batch that was answered with TARN_OK is there
  * after any loss of power, whole, with all before it; one that was not answered is there whole or
  * not at all. The newest root may be lost to damage as well: the one before it and the log give the
- * same state. On a device that cannot flush (nothing says when a write is stored) a loss of power
- * may take the newest batches, answered or not, but only from the end: what is there is a state
- * that was. For that, pages are used again only TREE_LAG_NO_FLUSH roots and `settle` after they
- * were freed: a device that holds writes back for longer, across its own loss of power, can lose
- * the store; what it has lost is then found out as damage.
+ * same state.
+ *
+ * On a device that cannot flush, nothing says when a write is stored. If it stores each within
+ * `settle`, in any order, torn at any block, then after a loss of power the store opens, in a state
+ * that was: whole batches, all that were answered `settle` before and perhaps newer ones, but none
+ * without those before it. For that, what an older state needs of the pages and the log is kept
+ * until a newer one is that old. A program that writes more in that time than there is room for
+ * waits, up to one and a quarter of `settle`; and so does shrinking. Not promised: a store that was
+ * formatted less than `settle` before; and anything of a device that holds writes back for longer,
+ * whose losses are then found out as damage.
  *
  * Plain blocking code over the device: a call waits where it must (tarn/wait.h), and other fibers
  * may use the store meanwhile; they take turns. Memory is taken at open and never after: the cache,
@@ -48,7 +53,7 @@ struct tarn_kv_tree_config {
                                row; 0, and at most: an eighth of the table or of the log */
     uint32_t snapshots_max; /* at once; 0: none */
     uint64_t bytes_max;     /* that the device may grow to while open; 0: it does not */
-    tarn_time settle;       /* where the device cannot flush, see above; 0: 10 s */
+    tarn_time settle;       /* where the device cannot flush, see above; 0: 10 s; 1: trusts it */
 };
 
 /* Makes an empty store on the device, whatever is there. `log_bytes` 0: a sixteenth of the device,
