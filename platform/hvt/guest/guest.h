@@ -6,11 +6,11 @@
 #include "../abi.h"
 #include <cpu.h>
 #include <machine.h>
+#include <solo5_guest.h>
 
 /* What the tender said, checked: the addresses below point where they should. */
 struct guest {
     const struct hvt_boot *boot;
-    const struct solo5_manifest *manifest;
     struct tarn_span cmdline;
     const struct hvt_grant *grant; /* NULL: a tender that offers no more than the plain ABI */
 };
@@ -38,12 +38,6 @@ static inline const struct hvt_grant *guest_find_grant(void) {
 
 void guest_clock_init(void);
 
-/* The manifest's entry of that name and type, attached; NULL after saying so on the console. */
-const struct solo5_entry *guest_entry(const char *name, enum solo5_entry_type type,
-                                      uint32_t *index);
-
-/* Does what the block devices were asked for, a bounded piece at a time; whether there is more. */
-bool guest_blk_poll(uint64_t *ready);
 /* The network devices that have more than was taken, or could not send, go into `ready`; whether
  * there was any of the former. *retry: when to come back for the latter. */
 bool guest_nic_poll(uint64_t *ready, tarn_time *retry);

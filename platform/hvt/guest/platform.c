@@ -10,24 +10,6 @@
 
 static uint64_t tsc_start SEALED, ns_per_tsc_q32 SEALED;
 
-const struct solo5_entry *guest_entry(const char *name, enum solo5_entry_type type,
-                                      uint32_t *index) {
-    const struct solo5_manifest *m = guest.manifest;
-    struct tarn_span wanted = tarn_span_str(name);
-    for (uint32_t i = 1; i < m->entries; i++) {
-        const struct solo5_entry *e = &TARN_AT(m->entry, i);
-        if (e->type != type || !tarn_span_equal(wanted, tarn_span_str(e->name)))
-            continue;
-        *index = i;
-        if (e->attached == 1)
-            return e;
-    }
-    tarn_platform_console(TARN_SPAN_LIT("tarn: the tender attached no device "));
-    tarn_platform_console(wanted);
-    tarn_platform_console(TARN_SPAN_LIT("\n"));
-    return NULL;
-}
-
 /* -- the end --------------------------------------------------------------------------------------
  */
 
@@ -94,7 +76,7 @@ void tarn_platform_yield(tarn_time deadline, struct tarn_ready *out) {
     tarn_time retry = TARN_NEVER;
     out->devices = 0;
     bool more = guest_nic_poll(&out->devices, &retry);
-    bool at_once = guest_blk_poll(&out->devices) || deadline == 0;
+    bool at_once = solo5_blk_poll(&out->devices) || deadline == 0;
     if (more)
         return;
     struct hvt_poll p = {0};

@@ -32,7 +32,6 @@ __attribute__((section(".note.tarn.wish"), used, aligned(4))) static const struc
 struct guest guest SEALED;
 
 extern uint8_t tarn_end[];
-extern char __start_tarn_devices[], __stop_tarn_devices[];
 
 /* From entry.S, on the loop's stack, with the tender's page tables. */
 _Noreturn void tarn_hvt_boot(const struct hvt_boot *boot);
@@ -54,32 +53,7 @@ static bool boot_is_sound(const struct hvt_boot *boot, struct tarn_span *cmdline
     if (boot->mem_size % PAGE || boot->mem_size > HVT_MEM_MAX || boot->kernel_end > boot->mem_size
         || boot->kernel_end < (uintptr_t)tarn_end - slide || boot->mem_size < (uintptr_t)tarn_end)
         return false;
-    if (boot->manifest < low
-        || boot->manifest > SOLO5_IMAGE_BASE - SOLO5_MANIFEST_BYTES(SOLO5_ENTRIES_MAX)
-        || boot->manifest % 8 || boot->cmdline < low
-        || boot->cmdline > SOLO5_IMAGE_BASE - SOLO5_CMDLINE_BYTES_MAX)
-        return false;
-    struct tarn_span text =
-        tarn_span_of((const void *)(uintptr_t)boot->cmdline, SOLO5_CMDLINE_BYTES_MAX);
-    return tarn_span_split(&text, 0, cmdline);
-}
-
-/* The tender hands back our own manifest: the same devices, with what is attached filled in. */
-static bool manifest_is_ours(const struct solo5_manifest *m) {
-    struct tarn_span ours =
-        tarn_span_of(__start_tarn_devices, (size_t)(__stop_tarn_devices - __start_tarn_devices));
-    if (m->version != SOLO5_MANIFEST_VERSION
-        || m->entries != 1 + ours.len / sizeof(struct solo5_entry))
-        return false;
-    for (uint32_t i = 1; i < m->entries; i++) {
-        struct tarn_span mine;
-        size_t declared = offsetof(struct solo5_entry, u); /* name and type */
-        if (!tarn_span_take(&ours, sizeof(struct solo5_entry), &mine)
-            || !tarn_span_equal(tarn_span_first(mine, declared),
-                                tarn_span_of(&m->entry[i], declared)))
-            return false;
-    }
-    return true;
+    return solo5_find_cmdline(low, boot->manifest, boot->cmdline, cmdline);
 }
 
 /* Memory comes zeroed. Its last page is nobody's: what a hypercall names has to end below the end.
@@ -101,9 +75,9 @@ __attribute__((no_stack_protector)) void tarn_hvt_boot(const struct hvt_boot *bo
     if ((uintptr_t)boot != HVT_BOOT || !boot_is_sound(boot, &cmdline))
         guest_die("the boot information is not what the hvt ABI promises");
     const struct solo5_manifest *manifest = (const void *)(uintptr_t)boot->manifest;
-    if (!manifest_is_ours(manifest))
+    if (!solo5_take_manifest(manifest))
         guest_die("the tender's manifest is not this image's");
-    guest = (struct guest){.boot = boot, .manifest = manifest, .cmdline = cmdline, .grant = grant};
+    guest = (struct guest){.boot = boot, .cmdline = cmdline, .grant = grant};
     guest_clock_init();
     map_memory(boot);
     guest_mmu_seal();

@@ -4,13 +4,12 @@
 #define TARN_SPT_GUEST_H
 
 #include "../abi.h"
-#include <bare.h>
 #include <platform.h>
+#include <solo5_guest.h>
 
 /* What the tender said, checked: the addresses below point where they should. */
 struct guest {
     const struct spt_boot *boot;
-    const struct solo5_manifest *manifest;
     struct tarn_span cmdline;
     const struct spt_grant *grant; /* NULL: a tender that offers no more than the plain ABI */
 };
@@ -23,12 +22,6 @@ static inline bool guest_has(enum spt_feature feature) {
 /* Ends writing to what is SEALED. */
 void guest_seal(void);
 
-/* The manifest's entry of that name and type, attached; NULL after saying so on the console. */
-const struct solo5_entry *guest_entry(const char *name, enum solo5_entry_type type,
-                                      uint32_t *index);
-
-/* Does what the block devices were asked for, a bounded piece at a time; whether there is more. */
-bool guest_blk_poll(uint64_t *ready);
 /* The network devices that could not send go into `ready`; when to come back for them. */
 tarn_time guest_nic_retry(uint64_t *ready);
 

@@ -185,7 +185,7 @@ enum tarn_err tarn_platform_netif(const char *name, struct tarn_pkt_pool *pkts,
                                   struct tarn_netif **out) {
     static const struct tarn_netif_ops ops = {.send = nic_send, .recv = nic_recv};
     uint32_t index;
-    const struct solo5_entry *e = guest_entry(name, SOLO5_ENTRY_NET, &index);
+    const struct solo5_entry *e = solo5_entry(name, SOLO5_ENTRY_NET, &index);
     if (!e)
         return TARN_NOT_FOUND;
     for (size_t i = 0; i < nic_count; i++) {

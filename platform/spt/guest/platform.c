@@ -3,24 +3,6 @@
 #include "guest.h"
 #include "sys.h"
 
-const struct solo5_entry *guest_entry(const char *name, enum solo5_entry_type type,
-                                      uint32_t *index) {
-    const struct solo5_manifest *m = tarn_spt_guest.manifest;
-    struct tarn_span wanted = tarn_span_str(name);
-    for (uint32_t i = 1; i < m->entries; i++) {
-        const struct solo5_entry *e = &TARN_AT(m->entry, i);
-        if (e->type != type || !tarn_span_equal(wanted, tarn_span_str(e->name)))
-            continue;
-        *index = i;
-        if (e->attached == 1 && e->host.fd >= 0)
-            return e;
-    }
-    tarn_platform_console(TARN_SPAN_LIT("tarn: the tender attached no device "));
-    tarn_platform_console(wanted);
-    tarn_platform_console(TARN_SPAN_LIT("\n"));
-    return NULL;
-}
-
 /* A console that takes nothing more (a closed pipe, a full one) loses what is left. */
 void tarn_platform_console(struct tarn_span text) {
     while (text.len) {
@@ -73,7 +55,7 @@ static void set_timer(tarn_time deadline) {
 void tarn_platform_yield(tarn_time deadline, struct tarn_ready *out) {
     struct sys_epoll_event events[16];
     out->devices = 0;
-    bool at_once = guest_blk_poll(&out->devices) || deadline == 0;
+    bool at_once = solo5_blk_poll(&out->devices) || deadline == 0;
     if (!at_once)
         set_timer(TARN_MIN(deadline, guest_nic_retry(&out->devices)));
     long n;

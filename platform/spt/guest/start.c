@@ -80,39 +80,13 @@ __attribute__((no_stack_protector)) static uint64_t canary(const struct spt_gran
 }
 
 extern char tarn_spt_end[];
-extern char __start_tarn_devices[], __stop_tarn_devices[];
 
 static bool boot_is_sound(const struct spt_boot *boot, struct tarn_span *cmdline) {
     uint64_t low = SPT_BOOT_BASE + sizeof *boot;
     if (boot->mem_size % SPT_PAGE || boot->kernel_end > boot->mem_size
         || boot->kernel_end < (uintptr_t)tarn_spt_end)
         return false;
-    if (boot->manifest < low
-        || boot->manifest > SPT_IMAGE_BASE - SOLO5_MANIFEST_BYTES(SOLO5_ENTRIES_MAX)
-        || boot->manifest % 8 || boot->cmdline < low
-        || boot->cmdline > SPT_IMAGE_BASE - SPT_CMDLINE_BYTES_MAX)
-        return false;
-    struct tarn_span text =
-        tarn_span_of((const void *)(uintptr_t)boot->cmdline, SPT_CMDLINE_BYTES_MAX);
-    return tarn_span_split(&text, 0, cmdline);
-}
-
-/* The tender hands back our own manifest: the same devices, with what is attached filled in. */
-static bool manifest_is_ours(const struct solo5_manifest *m) {
-    struct tarn_span ours =
-        tarn_span_of(__start_tarn_devices, (size_t)(__stop_tarn_devices - __start_tarn_devices));
-    if (m->version != SOLO5_MANIFEST_VERSION
-        || m->entries != 1 + ours.len / sizeof(struct solo5_entry))
-        return false;
-    for (uint32_t i = 1; i < m->entries; i++) {
-        struct tarn_span mine;
-        size_t declared = offsetof(struct solo5_entry, u); /* name and type */
-        if (!tarn_span_take(&ours, sizeof(struct solo5_entry), &mine)
-            || !tarn_span_equal(tarn_span_first(mine, declared),
-                                tarn_span_of(&m->entry[i], declared)))
-            return false;
-    }
-    return true;
+    return solo5_find_cmdline(low, boot->manifest, boot->cmdline, cmdline);
 }
 
 /* The tender may have loaded the image behind where it was linked. */
@@ -130,10 +104,9 @@ __attribute__((no_stack_protector)) void tarn_spt_boot(const struct spt_boot *bo
     if ((uintptr_t)boot != SPT_BOOT_BASE || !boot_is_sound(boot, &cmdline))
         guest_die("the boot information is not what the spt ABI promises");
     const struct solo5_manifest *manifest = (const void *)(uintptr_t)boot->manifest;
-    if (!manifest_is_ours(manifest))
+    if (!solo5_take_manifest(manifest))
         guest_die("the tender's manifest is not this image's");
-    tarn_spt_guest =
-        (struct guest){.boot = boot, .manifest = manifest, .cmdline = cmdline, .grant = grant};
+    tarn_spt_guest = (struct guest){.boot = boot, .cmdline = cmdline, .grant = grant};
     guest_seal();
     struct tarn_program program = tarn_program_linked();
     tarn_platform_exit(tarn_runtime_run(&program, cmdline));
