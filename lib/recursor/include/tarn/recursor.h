@@ -105,8 +105,9 @@ void tarn_recursor_free(struct tarn_recursor *r);
 
 struct tarn_recursor_client {
     struct tarn_endpoint from;
-    bool stream;  /* by TCP: the answer may be long, and the address is not forged */
-    uint64_t tag; /* the caller's, back with the answer */
+    struct tarn_ip_addr local; /* the caller's: what it was sent to */
+    bool stream;               /* by TCP: the answer may be long, and the address is not forged */
+    uint64_t tag;              /* the caller's, back with the answer */
 };
 /* A client's message. TARN_OK: *answer, in `out` (at least 4096 bytes, for a stream 65,535); empty:
  * there is none. TARN_AGAIN: it comes later, from tarn_recursor_next. */
