@@ -69,6 +69,7 @@ struct tarn_listener *website_secure(struct tarn_env *env, struct tarn_listener 
         .alpn = s->alpn,
         .alpn_count = 1,
         .tickets = &s->tickets,
+        .old_master_secret = true, /* a public site takes old clients; nothing is exported */
         .random = tarn_env_random(env),
     };
     struct tarn_tls_flows_config config = {

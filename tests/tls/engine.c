@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Handshakes in memory: what should work, and that nothing else does. */
+#define _GNU_SOURCE
 #include "rig.h"
 
 #include <criterion/criterion.h>
@@ -234,7 +235,94 @@ Test(engine, each_odd_record_has_its_alert) {
     cr_assert_eq(answer_to(TARN_SPAN_LIT("\x16\x03\x01\x00\x04\x01\x01\0\0")),
                  TARN_TLS_ILLEGAL_PARAMETER);
     cr_assert_eq(answer_to(TARN_SPAN_LIT("\x15\x03\x01\x00\x01\x02")), TARN_TLS_DECODE_ERROR);
+    cr_assert_eq(answer_to(TARN_SPAN_LIT("\x15\x03\x01\x00\x00")), TARN_TLS_UNEXPECTED_MESSAGE);
     cr_assert_eq(answer_to(TARN_SPAN_LIT("\x16\x03\x01\x00\x01")), TARN_TLS_FINE);
+}
+
+/* A ClientHello with one extension's text in place of another's of the same length. */
+static enum tarn_tls_alert answer_to_changed(const char *from, size_t from_len, const char *to) {
+    static uint8_t hello[4000];
+    bool theirs;
+    fresh(1);
+    size_t n = rig_take(&rig.client, hello, sizeof hello);
+    uint8_t *at = memmem(hello, n, from, from_len);
+    cr_assert(at);
+    memcpy(at, to, from_len);
+    rig_feed(&rig.server, hello, n, 1 << 20);
+    return tarn_tls_alert_of(&rig.server.tls, &theirs);
+}
+
+Test(engine, each_odd_hello_has_its_alert) {
+    static const char name[] = "\x00\x0fwww.example.com";
+    cr_assert_eq(answer_to_changed(name, 17, "\x00\x0fwww.exam\0le.com"),
+                 TARN_TLS_ILLEGAL_PARAMETER);
+    cr_assert_eq(answer_to_changed(name, 17, "\x00\x0fwww.exam\xc3\xa4.com"),
+                 TARN_TLS_ILLEGAL_PARAMETER);
+    /* Two host names, one of another kind beside one, and one that goes on too long. */
+    cr_assert_eq(answer_to_changed(name, 17, "\x00\x06www.ex\x00\x00\x06le.com"),
+                 TARN_TLS_ILLEGAL_PARAMETER);
+    cr_assert_eq(answer_to_changed(name, 17, "\x00\x06www.ex\x07\x00\x06le.com"), TARN_TLS_FINE);
+    cr_assert_eq(answer_to_changed(name, 17, "\x00\x06www.ex\x07\x00\x07le.com"),
+                 TARN_TLS_DECODE_ERROR);
+}
+
+static enum tarn_tls_alert answer_to_version(uint8_t major, uint8_t minor) {
+    bool theirs;
+    fresh(1);
+    size_t n = rig_take(&rig.client, rig.wire, sizeof rig.wire);
+    rig.wire[9] = major;
+    rig.wire[10] = minor;
+    rig_feed(&rig.server, rig.wire, n, 1 << 20);
+    return tarn_tls_alert_of(&rig.server.tls, &theirs);
+}
+
+/* RFC 8446 section 4.1.2, appendix D.5: the old field says nothing, but may not be SSL's. */
+Test(engine, the_old_version_field_is_not_that_of_ssl) {
+    for (uint8_t minor = 1; minor < 6; minor++)
+        cr_assert_eq(answer_to_version(3, minor), TARN_TLS_FINE);
+    cr_assert_eq(answer_to_version(3, 0), TARN_TLS_PROTOCOL_VERSION);
+    cr_assert_eq(answer_to_version(2, 0), TARN_TLS_PROTOCOL_VERSION);
+}
+
+/* Thousands of extensions that nobody knows; and one of them twice. */
+Test(engine, any_number_of_extensions_is_passed_over) {
+    static uint8_t hello[20000];
+    bool theirs;
+    for (int twice = 0; twice < 2; twice++) {
+        fresh(1);
+        size_t n = rig_take(&rig.client, rig.wire, sizeof rig.wire);
+        memcpy(hello, rig.wire, n);
+        for (unsigned i = 0; i < 3000; i++) {
+            unsigned id = 0x2000 + (twice && i == 2999 ? 7 : i);
+            memcpy(hello + n, (uint8_t[4]){(uint8_t)(id >> 8), (uint8_t)id, 0, 0}, 4);
+            n += 4;
+        }
+        size_t body = n - 5, suites = 5 + 4 + 2 + 32 + 33, at = suites + 2 + hello[suites + 1] + 2;
+        hello[3] = (uint8_t)(body >> 8);
+        hello[4] = (uint8_t)body;
+        hello[7] = (uint8_t)((body - 4) >> 8);
+        hello[8] = (uint8_t)(body - 4);
+        hello[at] = (uint8_t)((n - at - 2) >> 8);
+        hello[at + 1] = (uint8_t)(n - at - 2);
+        rig_feed(&rig.server, hello, n, 1 << 20);
+        cr_assert_eq(tarn_tls_alert_of(&rig.server.tls, &theirs),
+                     twice ? TARN_TLS_ILLEGAL_PARAMETER : TARN_TLS_FINE);
+    }
+}
+
+/* A client sends one compatibility record (RFC 8446 appendix D.4). */
+Test(engine, a_second_compatibility_record_is_unexpected) {
+    static const uint8_t ccs[6] = {20, 3, 3, 0, 1, 1};
+    bool theirs;
+    fresh(1);
+    size_t n = rig_take(&rig.client, rig.wire, sizeof rig.wire);
+    rig_feed(&rig.server, rig.wire, n, 1 << 20);
+    (void)rig_take(&rig.server, rig.wire, sizeof rig.wire);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(tarn_tls_alert_of(&rig.server.tls, &theirs), TARN_TLS_FINE);
+        rig_feed(&rig.server, ccs, sizeof ccs, 1 << 20);
+    }
+    cr_assert_eq(tarn_tls_alert_of(&rig.server.tls, &theirs), TARN_TLS_UNEXPECTED_MESSAGE);
 }
 
 /* A ClientHello with early_data and the records that follow it, which nobody here can open. */

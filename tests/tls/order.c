@@ -82,7 +82,7 @@ static void open_flight(struct messages *m) {
 }
 
 static size_t seal(struct keys *k, uint8_t *out, const uint8_t *text, size_t len, uint8_t type) {
-    static uint8_t plain[4000];
+    static uint8_t plain[1 << 15];
     uint8_t n12[12];
     size_t sealed = len + 17;
     memcpy(plain, text, len);
@@ -101,6 +101,7 @@ static size_t seal(struct keys *k, uint8_t *out, const uint8_t *text, size_t len
  * the rest is below. */
 static enum tarn_tls_alert client_after(const struct messages *m, const char *order) {
     static uint8_t wire[RIG_WIRE_MAX];
+    static const uint8_t padding[16385];
     static const uint8_t update[5] = {24, 0, 0, 1, 0}, app[3] = {'a', 'b', 'c'};
     struct keys k;
     bool theirs;
@@ -115,6 +116,10 @@ static enum tarn_tls_alert client_after(const struct messages *m, const char *or
             n += seal(&k, wire + n, update, sizeof update, 22);
         else if (*order == 'a')
             n += seal(&k, wire + n, app, sizeof app, 23);
+        else if (*order == 'p') /* text and padding of more than a record may have */
+            n += seal(&k, wire + n, padding, sizeof padding, 0);
+        else if (*order == 'e') /* an alert of nothing */
+            n += seal(&k, wire + n, padding, 0, 21);
         else if (*order == 'h') { /* the ServerHello again */
             memcpy(wire + n, m->hello, m->hello_len);
             n += m->hello_len;
@@ -156,6 +161,8 @@ Test(order, only_the_right_order_connects) {
     static const char *const waiting[] = {"", "0", "01", "012", "-0", "0-1", "012-3"};
     for (size_t i = 0; i < TARN_COUNT_OF(waiting); i++)
         cr_assert_eq(client_after(&m, waiting[i]), TARN_TLS_CLOSE_NOTIFY, "%s", waiting[i]);
+    cr_assert_eq(client_after(&m, "0p"), TARN_TLS_RECORD_OVERFLOW);
+    cr_assert_eq(client_after(&m, "0e"), TARN_TLS_UNEXPECTED_MESSAGE);
     /* The peer's record must not be cut into by another kind. */
     cr_assert_eq(client_after(&m, "0-1a"), TARN_TLS_UNEXPECTED_MESSAGE);
 }

@@ -8,6 +8,8 @@
  *                 [--groups-off BITS] [--suites-off BITS] [--min 12|13] [--max 12|13] [--fallback]
  * [--keylog F] [--update] [--times N]
  * [--grease]
+ *                 [--old-master-secret] (TLS 1.2 also without RFC 7627)
+ *                 [--answer] (a server: a line for each text with an empty line at its end)
  *                 [--elsewhere] (the key signs on request, outside the engine)
  *                 [--tickets] [--early BYTES] (a server's tickets, a client's sessions; with early
  * data)
@@ -18,6 +20,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <tarn/fortuna.h>
 #include <tarn/pem.h>
 #include <tarn/tls_session.h>
@@ -35,7 +38,7 @@ static struct tarn_x509_policy trust = {.anchors = anchors};
 static struct tarn_tls_identity identity = {.chain = chain, .key = &key};
 static struct tarn_tls_config config = {
     .random = &rnd.random, .identities = &identity, .alpn = alpn};
-static bool update, elsewhere;
+static bool answers, update, elsewhere;
 static size_t received;
 static struct tarn_tls_tickets tickets;
 static uint64_t tickets_used[16];
@@ -145,6 +148,15 @@ static bool use(int fd, struct tarn_bytes data, struct tarn_span *echo) {
         fprintf(stderr, "early: %.*s\n", (int)data.len, (const char *)data.ptr);
         return true;
     }
+    if (answers) {
+        static unsigned lines; /* ends of lines, with nothing in between */
+        bool asked = false;
+        for (size_t i = 0; i < data.len; i++) {
+            lines = data.ptr[i] == '\n' ? lines + 1 : data.ptr[i] == '\r' ? lines : 0;
+            asked |= lines == 2;
+        }
+        *echo = asked ? TARN_SPAN_LIT("HTTP/1.0 200 OK\r\n\r\n") : TARN_SPAN_EMPTY;
+    }
     while (echo->len > 0) {
         put(echo);
         if (!drain(fd))
@@ -212,6 +224,17 @@ static int run(int fd, struct tarn_span all) {
     return connected && (alert == TARN_TLS_FINE || alert == TARN_TLS_CLOSE_NOTIFY) ? 0 : 1;
 }
 
+/* What was said last is not lost because something that nobody read is there, too. */
+static void leave(int fd) {
+    struct timeval patience = {.tv_sec = 1};
+    static char rest[1 << 16];
+    shutdown(fd, SHUT_WR);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    while (recv(fd, rest, sizeof rest, 0) > 0)
+        ;
+    close(fd);
+}
+
 static int connect_to(uint16_t port) {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -260,6 +283,10 @@ int main(int argc, char **argv) {
             config.client_auth = TARN_TLS_CLIENT_MUST;
         else if (!strcmp(argv[i], "--update"))
             update = true;
+        else if (!strcmp(argv[i], "--old-master-secret"))
+            config.old_master_secret = true;
+        else if (!strcmp(argv[i], "--answer"))
+            answers = true;
         else if (!strcmp(argv[i], "--fallback"))
             config.fallback = true;
         else if (!strcmp(argv[i], "--min") || !strcmp(argv[i], "--max")) {
@@ -306,7 +333,7 @@ int main(int argc, char **argv) {
         if (tarn_tls_init(&tls, &config, TARN_BYTES_ARRAY(memory), tarn_span_str(name), time(NULL)))
             die("init");
         status |= run(fd, tarn_span_of(input, n));
-        close(fd);
+        leave(fd);
         tarn_tls_wipe(&tls);
     }
     return status;

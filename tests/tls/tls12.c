@@ -217,6 +217,25 @@ Test(tls12, signatures_can_come_from_elsewhere) {
     cr_assert_eq(alert_of(&rig.client), TARN_TLS_INTERNAL_ERROR);
 }
 
+/* Who cannot do RFC 7627 is taken where the configuration says so, and then nothing is exported. */
+Test(tls12, an_old_master_secret_is_taken_where_it_may_be) {
+    static uint8_t hello[2000], out[16];
+    prepare();
+    rig.server.config.old_master_secret = true;
+    rig_start(&rig, 1);
+    size_t n = rig_take(&rig.client, hello, sizeof hello);
+    uint8_t *at = memmem(hello, n, "\x00\x17\x00\x00", 4);
+    cr_assert(at);
+    at[0] = 0x77;
+    rig_feed(&rig.server, hello, n, 1 << 20);
+    cr_assert(tarn_tls_state(&rig.server.tls) & TARN_TLS_SEND);
+    cr_assert(!rig.server.tls.extended);
+    run(1);
+    rig.server.tls.extended = rig.client.tls.extended = false;
+    cr_assert_eq(tarn_tls_export(&rig.server.tls, "x", TARN_SPAN_EMPTY, TARN_BYTES_ARRAY(out)),
+                 TARN_INVALID);
+}
+
 /* RFC 5705: no context is not an empty one. */
 Test(tls12, both_export_the_same) {
     static const uint8_t empty[1];

@@ -251,6 +251,9 @@ enum tarn_tls_alert take_certificate(struct tarn_tls *t, struct tarn_span body) 
             && (!parsed || certs[0].spki.len > sizeof t->peer_spki
                 || certs[0].key.type == TARN_PK_NONE))
             return TARN_TLS_BAD_CERTIFICATE;
+        if (i == 0 && certs[0].extensions & TARN_X509_EXT_KEY_USAGE
+            && !(certs[0].key_usage & TARN_X509_DIGITAL_SIGNATURE))
+            return TARN_TLS_UNSUPPORTED_CERTIFICATE; /* it signs nothing but that (4.4.2.2) */
         n += parsed;
     }
     enum tarn_tls_alert alert = believe(t, certs, n);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "internal.h"
 
+#define SAME_SHARES GROUPS /* a retry for its cookie, and not for another group */
+
 #include <tarn/ip_addr.h>
 
 static void put_name(struct tarn_tls *t, struct tarn_writer *w) {
@@ -44,7 +46,8 @@ static enum tarn_tls_alert put_shares(struct tarn_tls *t, struct tarn_writer *w)
     size_t ext = vector_open(w), list = vector_open(w);
     for (size_t i = 0; i < GROUPS && alert == FINE; i++) {
         bool first = sent == 0 || (sent == 1 && i == TARN_TLS_X25519);
-        if (t->retried ? i != t->group : !group_is_on(t, i) || !first)
+        bool one = t->retried && t->group != SAME_SHARES;
+        if (one ? i != t->group : !group_is_on(t, i) || !first)
             continue;
         sent++;
         tarn_writer_u16be(w, group_id(i));
@@ -88,7 +91,17 @@ static void put_suites(const struct tarn_tls *t, struct tarn_writer *w) {
     vector_close(w, suites);
 }
 
+static void put_cookie(const struct tarn_tls *t, struct tarn_writer *w) {
+    tarn_writer_u16be(w, EXT_COOKIE);
+    size_t ext = vector_open(w), cookie = vector_open(w);
+    tarn_writer_span_put(w, t->cookie);
+    vector_close(w, cookie);
+    vector_close(w, ext);
+}
+
 static void put_small_extensions(struct tarn_tls *t, struct tarn_writer *w) {
+    if (t->cookie.len > 0)
+        put_cookie(t, w);
     put_name(t, w);
     put_groups(t, w);
     put_schemes(w);
@@ -164,6 +177,7 @@ enum tarn_tls_alert client_start(struct tarn_tls *t) {
 struct answer {
     struct tarn_span random, share;
     uint16_t suite, version, group, psk;
+    struct tarn_span cookie;
     bool has_version, has_share, has_psk;
 };
 
@@ -183,12 +197,15 @@ static enum tarn_tls_alert extensions(const struct tarn_tls *t, struct answer *a
             if (!tarn_span_u16be(&ext, &a->group) || (!retry && !vector16(&ext, &a->share))
                 || ext.len > 0)
                 return TARN_TLS_DECODE_ERROR;
+        } else if (id == EXT_COOKIE && retry && a->cookie.len == 0) {
+            if (!vector16(&ext, &a->cookie) || a->cookie.len == 0 || ext.len > 0)
+                return TARN_TLS_DECODE_ERROR;
         } else if (id == EXT_PRE_SHARED_KEY && t->psk_offered && !a->has_psk && !retry) {
             a->has_psk = true;
             if (!tarn_span_u16be(&ext, &a->psk) || ext.len > 0)
                 return TARN_TLS_DECODE_ERROR;
         } else {
-            return id == EXT_VERSIONS || id == EXT_KEY_SHARE
+            return id == EXT_VERSIONS || id == EXT_KEY_SHARE || (id == EXT_COOKIE && retry)
                            || (a->has_psk && id == EXT_PRE_SHARED_KEY)
                        ? TARN_TLS_ILLEGAL_PARAMETER
                        : TARN_TLS_UNSUPPORTED_EXTENSION;
@@ -235,12 +252,13 @@ static enum tarn_tls_alert parse(struct tarn_tls *t, struct answer *a, struct ta
 static enum tarn_tls_alert retry_hello(struct tarn_tls *t, const struct answer *a,
                                        struct tarn_span message) {
     int group = group_of(t, a->group);
-    if (t->retried || !a->has_share)
+    if (t->retried || (!a->has_share && a->cookie.len == 0))
         return t->retried ? TARN_TLS_UNEXPECTED_MESSAGE : TARN_TLS_ILLEGAL_PARAMETER;
     /* A group that was offered, and no share of it sent. */
-    if (group < 0 || t->offered >> group & 1)
+    if (a->has_share && (group < 0 || t->offered >> group & 1))
         return TARN_TLS_ILLEGAL_PARAMETER;
-    t->group = (uint8_t)group;
+    t->group = a->has_share ? (uint8_t)group : SAME_SHARES;
+    t->cookie = a->cookie;
     t->retried = true;
     transcript_retry(t);
     transcript_add(t, message);
@@ -248,7 +266,10 @@ static enum tarn_tls_alert retry_hello(struct tarn_tls *t, const struct answer *
         t->early = TARN_TLS_EARLY_REFUSED;
     t->tx.on = false;
     enum tarn_tls_alert alert = put_ccs(t);
-    return alert == FINE ? send_hello(t) : alert;
+    if (alert == FINE)
+        alert = send_hello(t);
+    t->cookie = TARN_SPAN_EMPTY;
+    return alert;
 }
 
 enum tarn_tls_alert client_server_hello(struct tarn_tls *t, struct tarn_span message,
@@ -261,6 +282,8 @@ enum tarn_tls_alert client_server_hello(struct tarn_tls *t, struct tarn_span mes
         return tls12_client_server_hello(t, message, body);
     if (!version_is_on(t, TARN_TLS_13))
         return TARN_TLS_UNSUPPORTED_EXTENSION;
+    if (t->message_len != message.len) /* keys change behind it (section 5.1) */
+        return TARN_TLS_UNEXPECTED_MESSAGE;
     enum tarn_tls_alert alert = parse(t, &a, body, &retry);
     if (alert != FINE)
         return alert;
@@ -277,7 +300,8 @@ enum tarn_tls_alert client_server_hello(struct tarn_tls *t, struct tarn_span mes
     if (!a.has_share)
         return TARN_TLS_MISSING_EXTENSION;
     int group = group_of(t, a.group);
-    if (group < 0 || (t->retried ? group != t->group : !(t->offered >> group & 1)))
+    if (group < 0
+        || (t->retried && t->group != SAME_SHARES ? group != t->group : !(t->offered >> group & 1)))
         return TARN_TLS_ILLEGAL_PARAMETER;
     t->group = (uint8_t)group;
     transcript_add(t, message);

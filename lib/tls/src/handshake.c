@@ -109,7 +109,7 @@ static enum tarn_tls_alert key_update(struct tarn_tls *t, struct tarn_span messa
         return TARN_TLS_DECODE_ERROR;
     if (tarn_span_at(body, 0) > 1)
         return TARN_TLS_ILLEGAL_PARAMETER;
-    if (!is_last(t, message) || ++t->key_updates > 64)
+    if (!is_last(t, message) || ++t->key_updates > 32)
         return TARN_TLS_UNEXPECTED_MESSAGE;
     keys_next(t, &t->rx);
     /* One answer for however many come while something else waits to be sent. */
@@ -192,8 +192,7 @@ enum tarn_tls_alert handshake_message(struct tarn_tls *t, struct tarn_span messa
     case MSG_CLIENT_HELLO:
         return is_last(t, message) ? server_hello(t, message, body) : TARN_TLS_UNEXPECTED_MESSAGE;
     case MSG_SERVER_HELLO:
-        return is_last(t, message) ? client_server_hello(t, message, body)
-                                   : TARN_TLS_UNEXPECTED_MESSAGE;
+        return client_server_hello(t, message, body); /* the last only in TLS 1.3 */
     case MSG_END_OF_EARLY_DATA: return end_of_early_data(t, message, body);
     case MSG_ENCRYPTED_EXTENSIONS:
         alert = client_encrypted_extensions(t, body);

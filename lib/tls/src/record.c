@@ -4,6 +4,8 @@
 
 #define EMPTY_RECORDS_MAX 32
 #define WARNINGS_MAX 4
+#define COMPAT_MAX                                                                                 \
+    1 /* of a client, which sends one; a server may be behind something that adds to it */
 #define SEQ_MAX                                                                                    \
     ((uint64_t)1 << 23) /* then new keys, well below what AES-GCM bears (section 5.5)              \
                          */
@@ -33,10 +35,15 @@ static void nonce_of(const struct tarn_tls_keys *k, uint64_t number, uint8_t out
         TARN_AT_N(out, 12, i) = TARN_AT(k->iv, i) ^ (i < 4 ? 0 : TARN_AT(be, i - 4));
 }
 
-static void put_head(struct tarn_bytes at, uint8_t type, size_t len) {
+/* A client's first record says TLS 1.0, for servers that know nothing newer (section 5.1). */
+static uint16_t head_version(const struct tarn_tls *t) {
+    return t->phase == WAIT_SERVER_HELLO && !t->retried && !t->tx.on ? 0x0301 : 0x0303;
+}
+
+static void put_head(const struct tarn_tls *t, struct tarn_bytes at, uint8_t type, size_t len) {
     struct tarn_writer w = tarn_writer_over(tarn_bytes_first(at, RECORD_HEAD));
     tarn_writer_u8(&w, type);
-    tarn_writer_u16be(&w, 0x0303);
+    tarn_writer_u16be(&w, head_version(t));
     tarn_writer_u16be(&w, (uint16_t)len);
 }
 
@@ -60,7 +67,7 @@ static enum tarn_tls_alert record_put_12(struct tarn_tls *t, uint8_t type, size_
     uint8_t nonce[12], head[13];
     if (sealed > text.len)
         return TARN_TLS_INTERNAL_ERROR;
-    put_head(record, type, t->tx.explicit_bytes + sealed);
+    put_head(t, record, type, t->tx.explicit_bytes + sealed);
     tarn_writer_u64be(&number, t->tx.seq);
     nonce_of(&t->tx, t->tx.seq, nonce);
     if (tarn_aead_seal(
@@ -78,7 +85,7 @@ enum tarn_tls_alert record_put(struct tarn_tls *t, uint8_t type, size_t len) {
     struct tarn_bytes body = tarn_bytes_after(record, RECORD_HEAD);
     uint8_t nonce[12];
     if (!t->tx.on) {
-        put_head(record, type, len);
+        put_head(t, record, type, len);
         t->out_len += RECORD_HEAD + len;
         return FINE;
     }
@@ -88,7 +95,7 @@ enum tarn_tls_alert record_put(struct tarn_tls *t, uint8_t type, size_t len) {
     if (sealed > body.len)
         return TARN_TLS_INTERNAL_ERROR;
     *tarn_bytes_at(body, len) = type;
-    put_head(record, CONTENT_APP, sealed);
+    put_head(t, record, CONTENT_APP, sealed);
     nonce_of(&t->tx, t->tx.seq, nonce);
     struct tarn_bytes head = tarn_bytes_first(record, RECORD_HEAD);
     if (tarn_aead_seal(&t->tx.aead, TARN_SPAN_ARRAY(nonce), tarn_bytes_span(head),
@@ -126,9 +133,21 @@ enum tarn_tls_alert records_put(struct tarn_tls *t, size_t len) {
     return record_put(t, CONTENT_HANDSHAKE, len);
 }
 
+/* A client says nothing between the ServerHello and the Finished, but has keys; what it says then
+ * is protected, behind the record that is for those in between (appendix D.4). */
+static void protect_early(struct tarn_tls *t) {
+    if (!t->compat_sent && tarn_bytes_copy(room(t, OUT_RESERVE), TARN_SPAN_LIT("\x01")) == 1)
+        (void)record_put(t, CONTENT_CCS, 1);
+    t->compat_sent = true;
+    keys_set(t, &t->tx, t->client_secret);
+}
+
 /* The last word: an alert, for which there is always room, and no more in either direction. */
 static void put_alert(struct tarn_tls *t, enum tarn_tls_alert alert) {
     tarn_tls_flush(t);
+    if (!t->config->server && t->version == TARN_TLS_13 && !t->tx.on
+        && t->phase >= WAIT_ENCRYPTED_EXTENSIONS && t->phase <= WAIT_FINISHED)
+        protect_early(t);
     uint8_t text[2] = {alert == TARN_TLS_CLOSE_NOTIFY ? 1 : 2, (uint8_t)alert};
     if (tarn_bytes_copy(room(t, 0), TARN_SPAN_ARRAY(text)) == sizeof text)
         (void)record_put(t, CONTENT_ALERT, sizeof text);
@@ -185,13 +204,15 @@ static enum tarn_tls_alert unprotect(struct tarn_tls *t, struct tarn_bytes *body
         != TARN_OK)
         return TARN_TLS_BAD_RECORD_MAC;
     t->rx.seq++;
+    if (n > RECORD_PLAIN_MAX + 1) /* padding counts (section 5.2) */
+        return TARN_TLS_RECORD_OVERFLOW;
     while (n > 0 && *tarn_bytes_at(*body, n - 1) == 0)
         n--;
     if (n == 0)
         return TARN_TLS_UNEXPECTED_MESSAGE;
     *type = *tarn_bytes_at(*body, n - 1);
     body->len = n - 1;
-    return body->len > RECORD_PLAIN_MAX ? TARN_TLS_RECORD_OVERFLOW : FINE;
+    return FINE;
 }
 
 static enum tarn_tls_alert unprotect_12(struct tarn_tls *t, struct tarn_bytes *body, uint8_t type) {
@@ -214,14 +235,15 @@ static enum tarn_tls_alert unprotect_12(struct tarn_tls *t, struct tarn_bytes *b
 
 static enum tarn_tls_alert take_alert(struct tarn_tls *t, struct tarn_span body) {
     if (body.len != 2)
-        return TARN_TLS_DECODE_ERROR;
+        return body.len ? TARN_TLS_DECODE_ERROR : TARN_TLS_UNEXPECTED_MESSAGE;
     uint8_t level = tarn_span_at(body, 0), alert = tarn_span_at(body, 1);
-    bool warning = t->version == TARN_TLS_12 ? level == 1 && alert != TARN_TLS_CLOSE_NOTIFY
-                                             : alert == TARN_TLS_USER_CANCELED;
+    if (level != 1 && level != 2)
+        return TARN_TLS_ILLEGAL_PARAMETER;
+    /* TLS 1.3 has no others; before the version is known, they may be. */
+    bool warning = t->version == TARN_TLS_13 ? alert == TARN_TLS_USER_CANCELED
+                                             : level == 1 && alert != TARN_TLS_CLOSE_NOTIFY;
     if (warning)
         return ++t->warnings > WARNINGS_MAX ? TARN_TLS_UNEXPECTED_MESSAGE : FINE;
-    if (t->version == TARN_TLS_12 && level != 1 && level != 2)
-        return TARN_TLS_ILLEGAL_PARAMETER;
     t->peer_closed = t->alert_was_theirs = true;
     t->alert = (enum tarn_tls_alert)alert;
     /* During the handshake, or with any other alert, that was all (section 6.2). */
@@ -260,7 +282,7 @@ static enum tarn_tls_alert take_ccs(struct tarn_tls *t, struct tarn_span body) {
     if (t->phase == CONNECTED || (t->phase == WAIT_CLIENT_HELLO && !t->retried))
         return TARN_TLS_UNEXPECTED_MESSAGE;
     if (!tarn_span_equal(body, TARN_SPAN_LIT("\x01")) || t->message_len > 0
-        || ++t->warnings > WARNINGS_MAX)
+        || ++t->compats > (t->config->server ? COMPAT_MAX : WARNINGS_MAX))
         return TARN_TLS_UNEXPECTED_MESSAGE;
     return FINE;
 }

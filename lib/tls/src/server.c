@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "internal.h"
 
-#define EXTENSIONS_MAX 128
+#define SSL_3 0x0300
 #define EARLY_BYTES_MAX (32u << 10) /* of early data that is passed over */
 
 static enum tarn_tls_alert note(struct hello *h, uint16_t id, struct tarn_span ext) {
@@ -33,17 +33,18 @@ static enum tarn_tls_alert note(struct hello *h, uint16_t id, struct tarn_span e
 }
 
 static enum tarn_tls_alert extensions(struct hello *h, struct tarn_span list) {
-    uint16_t seen[EXTENSIONS_MAX], id;
+    uint8_t seen[1 << 13]; /* a bit for each number there is: a client may send thousands */
     struct tarn_span ext;
-    for (size_t count = 0; list.len > 0; count++) {
+    uint16_t id;
+    tarn_bytes_fill(TARN_BYTES_ARRAY(seen), 0);
+    while (list.len > 0) {
         if (h->has_psk) /* pre_shared_key is the last (section 4.2.11) */
             return TARN_TLS_ILLEGAL_PARAMETER;
-        if (count == EXTENSIONS_MAX || !tarn_span_u16be(&list, &id) || !vector16(&list, &ext))
+        if (!tarn_span_u16be(&list, &id) || !vector16(&list, &ext))
             return TARN_TLS_DECODE_ERROR;
-        for (size_t i = 0; i < count; i++)
-            if (TARN_AT(seen, i) == id)
-                return TARN_TLS_ILLEGAL_PARAMETER;
-        TARN_AT(seen, count) = id;
+        if (TARN_AT(seen, id / 8u) >> id % 8 & 1)
+            return TARN_TLS_ILLEGAL_PARAMETER;
+        TARN_AT(seen, id / 8u) |= (uint8_t)(1u << id % 8);
         enum tarn_tls_alert alert = note(h, id, ext);
         if (alert != FINE)
             return alert;
@@ -83,7 +84,7 @@ static enum tarn_tls_alert choose_version(struct tarn_tls *t, const struct hello
     bool newest = best == TARN_TLS_13 || (best && !version_is_on(t, TARN_TLS_13));
     if (!newest && list_has(h->suites, SUITE_FALLBACK))
         return TARN_TLS_INAPPROPRIATE_FALLBACK;
-    if (best == 0)
+    if (best == 0 || h->version <= SSL_3) /* section 4.1.2, appendix D.5 */
         return TARN_TLS_PROTOCOL_VERSION;
     if (t->retried && best != t->version)
         return TARN_TLS_ILLEGAL_PARAMETER;
@@ -117,12 +118,12 @@ static enum tarn_tls_alert find_share(struct tarn_span shares, struct tarn_span 
     uint16_t id, other;
     *found = TARN_SPAN_EMPTY;
     while (shares.len > 0) {
-        if (!tarn_span_u16be(&shares, &id) || !vector16(&shares, &share) || share.len == 0)
+        if (!tarn_span_u16be(&shares, &id) || !vector16(&shares, &share))
             return TARN_TLS_DECODE_ERROR;
         bool listed = false;
         while (!listed && tarn_span_u16be(&groups, &other))
             listed = other == id;
-        if (!listed)
+        if (!listed || share.len == 0)
             return TARN_TLS_ILLEGAL_PARAMETER;
         if (id == group_id(group))
             *found = share;
@@ -159,14 +160,33 @@ static enum tarn_tls_alert choose_group(struct tarn_tls *t, const struct hello *
     return FINE;
 }
 
+/* What a name is made of; an underscore is no letter of it, but is met. */
+static bool is_name(struct tarn_span name) {
+    uint8_t c;
+    while (tarn_span_u8(&name, &c))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-'
+              || c == '.' || c == '_'))
+            return false;
+    return true;
+}
+
+/* One host name, among kinds that nobody has defined (RFC 6066 section 3). */
 enum tarn_tls_alert take_name(struct tarn_tls *t, struct tarn_span ext) {
-    struct tarn_span list, name;
+    struct tarn_span list, name, host = TARN_SPAN_EMPTY;
     uint8_t type;
-    if (!vector16(&ext, &list) || ext.len > 0 || !tarn_span_u8(&list, &type)
-        || !vector16(&list, &name) || list.len > 0 || type != 0 || name.len == 0)
+    if (!vector16(&ext, &list) || ext.len > 0 || list.len == 0)
         return TARN_TLS_DECODE_ERROR;
-    if (name.len <= sizeof t->name)
-        t->name_len = (uint8_t)tarn_bytes_copy(TARN_BYTES_ARRAY(t->name), name);
+    while (list.len > 0) {
+        if (!tarn_span_u8(&list, &type) || !vector16(&list, &name) || name.len == 0)
+            return TARN_TLS_DECODE_ERROR;
+        if (type != 0)
+            continue;
+        if (host.len > 0 || !is_name(name))
+            return TARN_TLS_ILLEGAL_PARAMETER;
+        host = name;
+    }
+    if (host.len <= sizeof t->name)
+        t->name_len = (uint8_t)tarn_bytes_copy(TARN_BYTES_ARRAY(t->name), host);
     return FINE;
 }
 
@@ -186,7 +206,9 @@ enum tarn_tls_alert take_limit(struct tarn_tls *t, struct tarn_span ext) {
 static enum tarn_tls_alert authenticate(struct tarn_tls *t, const struct hello *h,
                                         struct tarn_span message) {
     enum tarn_tls_alert alert = FINE;
-    t->may_resume = h->has_psk_modes;
+    struct tarn_span modes = tarn_span_after(h->psk_modes, 1);
+    for (uint8_t mode; tarn_span_u8(&modes, &mode);)
+        t->may_resume |= mode == 1; /* psk_dhe_ke */
     if (h->has_psk)
         alert = psk_choose(t, message, h->psk, h->psk_modes, h->suites, h->has_early);
     if (alert != FINE || t->resumed)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* TLS 1.2 (RFC 5246): what both roles need. The master secret is always bound to the handshake (RFC
- * 7627), and there is one handshake: who asks for another is refused (RFC 5746). */
+/* TLS 1.2 (RFC 5246): what both roles need. The master secret is bound to the handshake (RFC
+ * 7627) unless the configuration has it otherwise, and there is one handshake: who asks for another
+ * is refused (RFC 5746). */
 #include "internal.h"
 
 #define FINISHED_BYTES 12
@@ -36,8 +37,11 @@ static void prf(const struct tarn_digest *hash, struct tarn_span secret, const c
 
 void tls12_master(struct tarn_tls *t, struct tarn_span shared) {
     uint8_t hash[64];
-    const struct tarn_span seed[3] = {transcript_hash(t, hash)};
-    prf(t->hash, shared, "extended master secret", seed, TARN_BYTES_ARRAY(t->exporter));
+    const struct tarn_span all[3] = {transcript_hash(t, hash)};
+    const struct tarn_span randoms[3] = {TARN_SPAN_ARRAY(t->client_random),
+                                         TARN_SPAN_ARRAY(t->server_random)};
+    prf(t->hash, shared, t->extended ? "extended master secret" : "master secret",
+        t->extended ? all : randoms, TARN_BYTES_ARRAY(t->exporter));
     tell(t, "CLIENT_RANDOM", TARN_SPAN_ARRAY(t->exporter));
 }
 
@@ -85,7 +89,7 @@ enum tarn_tls_alert tls12_change_cipher_spec(struct tarn_tls *t, struct tarn_spa
     if (t->phase != WAIT12_CCS || t->message_len > 0)
         return TARN_TLS_UNEXPECTED_MESSAGE;
     if (!tarn_span_equal(body, TARN_SPAN_LIT("\x01")))
-        return body.len == 1 ? TARN_TLS_ILLEGAL_PARAMETER : TARN_TLS_DECODE_ERROR;
+        return TARN_TLS_UNEXPECTED_MESSAGE;
     set_keys(t, &t->rx, t->config->server);
     t->phase = WAIT12_FINISHED;
     return FINE;
@@ -183,7 +187,7 @@ enum tarn_err tls12_export(const struct tarn_tls *t, const char *label, struct t
                            struct tarn_bytes out) {
     uint8_t head[64 + 2];
     struct tarn_writer w = TARN_WRITER_ARRAY(head);
-    if (context.len > UINT16_MAX)
+    if (context.len > UINT16_MAX || !t->extended)
         return TARN_INVALID;
     tarn_writer_mem(&w, t->client_random, sizeof t->client_random);
     tarn_writer_mem(&w, t->server_random, sizeof t->server_random);

@@ -17,7 +17,7 @@ struct answer {
     uint16_t version, suite;
     uint8_t compression;
     struct tarn_span random, session_id, extensions;
-    bool has_master_secret, has_renegotiation;
+    bool has_renegotiation;
 };
 
 static enum tarn_tls_alert parse(struct answer *a, struct tarn_span body) {
@@ -35,9 +35,7 @@ static enum tarn_tls_alert extension(struct tarn_tls *t, struct answer *a, uint1
                                      struct tarn_span ext) {
     struct tarn_span points;
     switch (id) {
-    case EXT_MASTER_SECRET:
-        a->has_master_secret = true;
-        return ext.len ? TARN_TLS_DECODE_ERROR : FINE;
+    case EXT_MASTER_SECRET: t->extended = true; return ext.len ? TARN_TLS_DECODE_ERROR : FINE;
     case EXT_RENEGOTIATION:
         a->has_renegotiation = true;
         return tarn_span_equal(ext, TARN_SPAN_LIT("\0")) ? FINE : TARN_TLS_HANDSHAKE_FAILURE;
@@ -55,6 +53,7 @@ static enum tarn_tls_alert extension(struct tarn_tls *t, struct answer *a, uint1
     case EXT_ALPN:
         return t->config->alpn_count > 0 ? alpn_accept(t, ext) : TARN_TLS_UNSUPPORTED_EXTENSION;
     case EXT_RECORD_SIZE_LIMIT: return take_limit(t, ext);
+    case EXT_GROUPS: return FINE; /* some servers say it here, where it means nothing */
     default: return TARN_TLS_UNSUPPORTED_EXTENSION;
     }
 }
@@ -74,7 +73,8 @@ static enum tarn_tls_alert extensions(struct tarn_tls *t, struct answer *a) {
         if (alert != FINE)
             return alert;
     }
-    return a->has_master_secret && a->has_renegotiation ? FINE : TARN_TLS_HANDSHAKE_FAILURE;
+    bool bound = t->extended || t->config->old_master_secret;
+    return bound && a->has_renegotiation ? FINE : TARN_TLS_HANDSHAKE_FAILURE;
 }
 
 /* Whether somebody in between made two that could do better come down to this (RFC 8446 section
@@ -108,7 +108,9 @@ enum tarn_tls_alert tls12_client_server_hello(struct tarn_tls *t, struct tarn_sp
     if (alert != FINE)
         return alert;
     t->suite = (uint8_t)suite;
-    t->key_types = by_rsa ? 1u << TARN_PK_RSA : (uint16_t) ~(1u << TARN_PK_RSA);
+    t->key_types = by_rsa ? 1u << TARN_PK_RSA
+                          : 1u << TARN_PK_P256 | 1u << TARN_PK_P384 | 1u << TARN_PK_ED25519
+                                | 1u << TARN_PK_ED448;
     tarn_bytes_copy(TARN_BYTES_ARRAY(t->server_random), a.random);
     transcript_add(t, message);
     transcript_choose(t);

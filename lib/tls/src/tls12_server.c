@@ -5,12 +5,13 @@
 #define RANDOMS 64    /* what is signed in front of the key: both randoms */
 
 /* In both of these an empty one is the only right one: no handshake was before. */
-static enum tarn_tls_alert check_bindings(const struct hello *h) {
+static enum tarn_tls_alert check_bindings(struct tarn_tls *t, const struct hello *h) {
     if (h->has_renegotiation && !tarn_span_equal(h->renegotiation, TARN_SPAN_LIT("\0")))
         return TARN_TLS_HANDSHAKE_FAILURE;
     if (h->master_secret.len > 0)
         return TARN_TLS_DECODE_ERROR;
-    return h->has_master_secret ? FINE : TARN_TLS_HANDSHAKE_FAILURE;
+    t->extended = h->has_master_secret;
+    return t->extended || t->config->old_master_secret ? FINE : TARN_TLS_HANDSHAKE_FAILURE;
 }
 
 static bool bytes_have(struct tarn_span list, uint8_t wanted) {
@@ -78,7 +79,7 @@ static enum tarn_tls_alert choose_identity_and_suite(struct tarn_tls *t, const s
 static enum tarn_tls_alert negotiate(struct tarn_tls *t, const struct hello *h) {
     if (!bytes_have(h->compressions, 0))
         return TARN_TLS_ILLEGAL_PARAMETER;
-    enum tarn_tls_alert alert = check_bindings(h);
+    enum tarn_tls_alert alert = check_bindings(t, h);
     if (alert == FINE)
         alert = check_points(h);
     if (alert == FINE && !h->has_schemes) /* that would be SHA-1 */
@@ -115,7 +116,8 @@ static enum tarn_tls_alert send_hello(struct tarn_tls *t, const struct hello *h)
     tarn_writer_u16be(&w, by_rsa ? suite_at(t->suite)->id_12_rsa : suite_at(t->suite)->id_12_ecdsa);
     tarn_writer_u8(&w, 0);
     size_t ext = vector_open(&w);
-    tarn_writer_u32be(&w, (uint32_t)EXT_MASTER_SECRET << 16);
+    if (t->extended)
+        tarn_writer_u32be(&w, (uint32_t)EXT_MASTER_SECRET << 16);
     if (h->has_renegotiation || list_has(h->suites, SUITE_RENEGOTIATION)) {
         tarn_writer_u32be(&w, (uint32_t)EXT_RENEGOTIATION << 16 | 1);
         tarn_writer_u8(&w, 0);

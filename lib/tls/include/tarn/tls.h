@@ -86,6 +86,9 @@ struct tarn_tls_config {
     uint16_t version_min, version_max; /* enum tarn_tls_version; 0: the oldest, the newest */
     /* A client that tries again with a lower version_max, after a failure, says so (RFC 7507). */
     bool fallback;
+    /* TLS 1.2: a peer that cannot bind the master secret to the handshake (RFC 7627) is taken, too.
+     * Nothing is exported then. */
+    bool old_master_secret;
     /* A server has at least one; that whose leaf is for the name asked for is taken, else the first
      * that the client's algorithms allow. A client: what it is asked to show itself with. */
     const struct tarn_tls_identity *identities;
@@ -175,11 +178,13 @@ struct tarn_tls {
     uint8_t exporter[48]; /* TLS 1.2: the master secret */
     uint8_t client_random[32], server_random[32], session_id[32];
     uint8_t session_id_len;
-    uint8_t own_secrets[4][64]; /* key exchange; ML-KEM keeps its seed in the first */
-    uint8_t offered;            /* bit i: a share of group i was sent */
-    bool retried, compat_sent, asked_for_cert, peer_has_cert, update_owed;
+    uint8_t own_secrets[4][64];          /* key exchange; ML-KEM keeps its seed in the first */
+    uint8_t offered;                     /* bit i: a share of group i was sent */
+    bool retried, compat_sent, extended, /* TLS 1.2: the master secret is bound */
+        asked_for_cert, peer_has_cert, update_owed;
     uint16_t peer_schemes; /* bit i: of the schemes in src/auth.c */
     const struct tarn_tls_identity *identity;
+    struct tarn_span cookie;          /* of a HelloRetryRequest, while it is answered */
     const struct tarn_scheme *scheme; /* that a signature is wanted with */
     uint16_t scheme_id;
     uint16_t key_types; /* TLS 1.2: bit i: a key of enum tarn_pk_type i is of use */
@@ -202,7 +207,7 @@ struct tarn_tls {
     uint32_t psk_age, early_max, early_used;
     struct tarn_span ticket; /* in `message`, until a ServerHello came */
     int64_t peer_not_after;
-    uint8_t empty_records, key_updates, warnings;
+    uint8_t empty_records, key_updates, warnings, compats;
 };
 
 /* Starts an engine; a client's first record is in the window out at once. `name` is whom a client
