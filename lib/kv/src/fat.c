@@ -13,36 +13,11 @@ static struct tarn_kv_fat *fat_of(struct tarn_kv *kv) {
  */
 
 enum tarn_err fat_enter(struct tarn_kv_fat *f) {
-    if (!f->busy) {
-        f->busy = true;
-        return TARN_OK;
-    }
-    struct fat_turn turn = {.waiter = f->config.waiter(f->config.user)}, **link = &f->turns;
-    while (*link)
-        link = &(*link)->next;
-    *link = &turn;
-    while (!turn.granted) {
-        if (turn.waiter->ops->wait(turn.waiter, TARN_NEVER) == TARN_OK)
-            continue;
-        if (turn.granted)
-            fat_leave(f);
-        for (link = &f->turns; *link && *link != &turn;)
-            link = &(*link)->next;
-        if (*link)
-            *link = turn.next;
-        return TARN_IO;
-    }
-    return TARN_OK;
+    return turns_enter(&f->turns, f->config.waiter(f->config.user));
 }
 
 void fat_leave(struct tarn_kv_fat *f) {
-    struct fat_turn *turn = f->turns;
-    f->busy = turn != NULL;
-    if (!turn)
-        return;
-    f->turns = turn->next;
-    turn->granted = true;
-    turn->waiter->ops->wake(turn->waiter);
+    turns_leave(&f->turns);
 }
 
 /* -- keys -----------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@
 #ifndef TARN_KV_FAT_INTERNAL_H
 #define TARN_KV_FAT_INTERNAL_H
 
+#include "turns.h"
+
 #include <tarn/blk_wait.h>
 #include <tarn/kv_fat.h>
 #include <tarn/writer.h>
@@ -58,11 +60,6 @@ struct fat_sector {
 /* -- the store ----------------------------------------------------------------------------------
  */
 
-struct fat_turn {
-    struct fat_turn *next;
-    struct tarn_waiter *waiter;
-    bool granted;
-};
 struct fat_listed {
     uint8_t len;
     bool dictionary;
@@ -73,8 +70,7 @@ struct tarn_kv_fat {
     struct tarn_kv_fat_config config;
     struct fat_volume volume;
     struct tarn_kv_watch *watches;
-    bool busy;
-    struct fat_turn *turns;
+    struct turns turns;
     bool failed;     /* the device did: no more changes */
     bool trying;     /* nothing is written: whether a batch can be made */
     bool info_known; /* the volume says how many clusters are free, as far as it knows */

@@ -358,6 +358,6 @@ enum tarn_err tarn_kv_tree_open(const struct tarn_kv_tree_config *config,
 }
 
 void tarn_kv_tree_close(struct tarn_kv_tree *t) {
-    TARN_ASSERT(!t->busy && !t->log.writing && !t->snapshots.live);
+    TARN_ASSERT(!t->turns.busy && !t->log.writing && !t->snapshots.live);
     tree_free(t);
 }

@@ -225,21 +225,16 @@ static void split_under(struct rows *t, struct row *new, uint32_t tree, struct t
     *left = *right = 0;
 }
 
-enum tarn_err rows_put(struct rows *t, uint32_t *root, struct tarn_span key, struct tarn_span value,
-                       bool gone) {
-    uint32_t row = row_new(t, key, value, gone);
-    struct place place;
-    if (!row)
-        return TARN_LIMIT;
+/* Hangs a row that nobody else has into the table, in place of one of its key. */
+static bool hang(struct rows *t, uint32_t *root, uint32_t row) {
     struct row *new = row_at(t, row);
-    if (!own_path(t, root, key, new->priority, &place)) {
-        unhold(t, row);
-        return TARN_LIMIT;
-    }
+    struct place place;
+    if (!own_path(t, root, row_key(new), new->priority, &place))
+        return false;
     if (!place.row) {
-        split_under(t, new, *place.new, key);
+        split_under(t, new, *place.new, row_key(new));
         *place.new = row;
-        return TARN_OK;
+        return true;
     }
     struct row *old = row_at(t, *place.row);
     new->left = old->left;
@@ -248,7 +243,36 @@ enum tarn_err rows_put(struct rows *t, uint32_t *root, struct tarn_span key, str
     old->left = old->right = 0;
     unhold(t, *place.row);
     *place.row = row;
-    return TARN_OK;
+    return true;
+}
+
+enum tarn_err rows_put(struct rows *t, uint32_t *root, struct tarn_span key, struct tarn_span value,
+                       bool gone) {
+    uint32_t row = row_new(t, key, value, gone);
+    if (!row)
+        return TARN_LIMIT;
+    if (hang(t, root, row))
+        return TARN_OK;
+    unhold(t, row);
+    return TARN_LIMIT;
+}
+
+void rows_move(struct rows *t, uint32_t *to, uint32_t *from) {
+    while (*from) {
+        uint32_t row = *from;
+        struct row *r = row_at(t, row);
+        if (r->left) { /* turn the tree until its first row is its root */
+            struct row *l = row_at(t, r->left);
+            *from = r->left;
+            r->left = l->right;
+            l->right = row;
+            continue;
+        }
+        *from = r->right;
+        r->right = 0;
+        bool hangs = hang(t, to, row);
+        TARN_ASSERT(hangs);
+    }
 }
 
 /* The rows that joining two neighbouring trees walks: the edge of each that faces the other. */

@@ -78,4 +78,8 @@ void rows_sweep(struct rows *t, uint32_t count);
  * there is none are kept; otherwise they only take others out. */
 TARN_MUST_USE enum tarn_err rows_merge(struct rows *t, uint32_t *to, uint32_t from, bool keep_gone);
 
+/* The same by moving the rows, *from being empty then. Nobody else holds a row of either table:
+ * then it takes no memory. */
+void rows_move(struct rows *t, uint32_t *to, uint32_t *from);
+
 #endif

@@ -36,36 +36,11 @@ enum tarn_err tree_read_page(struct tarn_kv_tree *t, uint64_t page, struct tarn_
  */
 
 enum tarn_err tree_enter(struct tarn_kv_tree *t) {
-    if (!t->busy) {
-        t->busy = true;
-        return TARN_OK;
-    }
-    struct turn turn = {.waiter = tree_waiter(t)}, **link = &t->turns;
-    while (*link)
-        link = &(*link)->next;
-    *link = &turn;
-    while (!turn.granted) {
-        if (turn.waiter->ops->wait(turn.waiter, TARN_NEVER) == TARN_OK)
-            continue;
-        if (turn.granted)
-            tree_leave(t);
-        for (link = &t->turns; *link && *link != &turn;)
-            link = &(*link)->next;
-        if (*link)
-            *link = turn.next;
-        return TARN_IO;
-    }
-    return TARN_OK;
+    return turns_enter(&t->turns, tree_waiter(t));
 }
 
 void tree_leave(struct tarn_kv_tree *t) {
-    struct turn *turn = t->turns;
-    t->busy = turn != NULL;
-    if (!turn)
-        return;
-    t->turns = turn->next;
-    turn->granted = true;
-    turn->waiter->ops->wake(turn->waiter);
+    turns_leave(&t->turns);
 }
 
 static enum tarn_err store_enter(struct store *s) {
@@ -174,42 +149,60 @@ static enum tarn_err make_room(struct tarn_kv_tree *t, const struct staged *s, b
 /* -- batches --------------------------------------------------------------------------------------
  */
 
-/* The staged rows over the table's. */
-static enum tarn_err table_put(struct tarn_kv_tree *t) {
-    struct view *v = &t->store.view;
+static void filter_staged(struct tarn_kv_tree *t) {
     struct rows_walk walk;
     const struct row *r;
-    rows_walk_begin(&walk, &t->rows, TARN_AT(v->tables, 0));
+    rows_walk_begin(&walk, &t->rows, TARN_AT(t->store.view.tables, 0));
     while ((r = rows_walk_next(&walk)))
         filter_add(&TARN_AT(t->filters, 1), filter_hash(row_key(r)));
+}
+
+static enum tarn_err table_copy(struct tarn_kv_tree *t) {
+    struct view *v = &t->store.view;
     return rows_merge(&t->rows, &TARN_AT(v->tables, 1), TARN_AT(v->tables, 0), true);
 }
 
-/* Where memory is short, what is merged first gives some. */
-static enum tarn_err table_merge(struct tarn_kv_tree *t) {
-    enum tarn_err err = table_put(t);
+/* The staged rows over the table's. Snapshots may share the table: then rows are copied, and where
+ * memory is short, what is merged first gives some. */
+static enum tarn_err table_put(struct tarn_kv_tree *t) {
+    struct view *v = &t->store.view;
+    if (!t->snapshots.live) {
+        rows_move(&t->rows, &TARN_AT(v->tables, 1), &TARN_AT(v->tables, 0));
+        return TARN_OK;
+    }
+    enum tarn_err err = table_copy(t);
     if (err != TARN_LIMIT)
         return err;
     err = tree_settle(t);
-    return err ? err : table_put(t);
+    return err ? err : table_copy(t);
+}
+
+/* A row that was logged is in the table, so what may fail comes first: logging, where the rows are
+ * moved; copying them, where that is needed. */
+static enum tarn_err staged_put(struct tarn_kv_tree *t, size_t log_bytes, uint64_t *seq) {
+    bool copies = t->snapshots.live;
+    enum tarn_err err = TARN_OK;
+    if (copies)
+        err = table_put(t);
+    filter_staged(t);
+    if (!err && !t->replaying)
+        err = log_append(t, TARN_AT(t->store.view.tables, 0), log_bytes, seq);
+    if (!err && !copies)
+        err = table_put(t);
+    return err;
 }
 
 enum tarn_err tree_publish(struct tarn_kv_tree *t, bool removes, uint64_t *seq) {
-    struct view *v = &t->store.view;
     struct staged s = measure(t);
-    enum tarn_err err = TARN_OK;
     *seq = 0;
-    if (!TARN_AT(v->tables, 0))
+    if (!TARN_AT(t->store.view.tables, 0))
         return TARN_OK;
-    err = make_room(t, &s, removes);
+    enum tarn_err err = make_room(t, &s, removes);
     if (!err)
-        err = table_merge(t);
-    if (!err) {
+        err = staged_put(t, s.log_bytes, seq);
+    if (!err)
         t->table_bytes += s.table_bytes;
-        if (!t->replaying)
-            err = log_append(t, TARN_AT(v->tables, 0), s.log_bytes, seq);
-    }
-    store_stage_end(v);
+    store_stage_end(&t->store.view);
     return err;
 }
 

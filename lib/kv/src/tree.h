@@ -12,6 +12,7 @@
 
 #include "page.h"
 #include "store.h"
+#include "turns.h"
 
 #include <tarn/blk_wait.h>
 #include <tarn/kv_tree.h>
@@ -281,11 +282,6 @@ TARN_MUST_USE enum tarn_err walk_run(struct tarn_kv_tree *t, const struct root *
 /* -- tree.c -------------------------------------------------------------------------------------
  */
 
-struct turn {
-    struct turn *next;
-    struct tarn_waiter *waiter;
-    bool granted;
-};
 struct tarn_kv_tree {
     struct store store; /* tables: [1] takes rows, [2] is being merged */
     struct tarn_kv_tree_config config;
@@ -301,8 +297,7 @@ struct tarn_kv_tree {
     struct merge merge;
     struct tarn_pool snapshots;
     struct tarn_kv_watch *watches;
-    bool busy; /* somebody has his turn */
-    struct turn *turns;
+    struct turns turns;
     bool failed; /* the device did: no more changes */
     bool waste;  /* there may be some to remove */
     bool replaying;
