@@ -25,7 +25,7 @@ PROGRAMS = os.path.join(build_dir('unix'), 'bench', 'kv', 'kv-bench-')
 
 def phase(engine, name, records, folder):
     """(operations a second, bytes written for each byte, KiB at the most, microseconds of the longest
-    put), or why there is none."""
+    put, flushes or -1), or None."""
     if not os.path.exists(PROGRAMS + engine):
         return None
     os.makedirs(folder, exist_ok=True)
@@ -54,6 +54,9 @@ def measure(engine, args, place):
                     'batch: longest pause, us': batch[3],
                     'peak memory, KiB': batch[2],
                     'space, bytes/record': space(all_) / args.records})
+    if single[4] >= 0:
+        print(f'{engine}: {single[4] / args.singles:.3f} flushes a single set, '
+              f'{batch[4] / args.records * 1000:.2f} a batch, those of merging included')
     for key, name in (('random reads, 4 MiB, /s', 'read'), ('random reads, cached, /s', 'cached'),
                       ('scan, records/s', 'scan')):
         figures[key] = phase(engine, name, args.records, all_)[0]

@@ -18,6 +18,7 @@ struct engine {
     bool (*get)(const uint8_t key[KEY_BYTES], uint8_t value[VALUE_BYTES]);
     uint64_t (*scan)(void); /* how many records it saw, in order */
     void (*close)(void);
+    uint64_t (*flushes)(void); /* made so far; NULL: it cannot say */
 };
 
 extern const struct engine engine_tarn;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* One phase of one store: kv-bench-ENGINE PHASE RECORDS FOLDER. Prints operations a second, bytes
- * written for each byte of records, the peak of memory in KiB, and the longest pause of a put in
- * microseconds. A program for each store, so
+ * written for each byte of records, the peak of memory in KiB, the longest pause of a put in
+ * microseconds, and flushes (-1: not known). A program for each store, so
  * that none pays for another's libraries. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,10 +130,13 @@ int main(int argc, char **argv) {
     uint64_t records = strtoull(argv[2], NULL, 10);
     e->open(argv[3], records, strcmp(argv[1], "cached") ? SMALL_CACHE : LARGE_CACHE);
     double written = bytes_written();
+    uint64_t before = e->flushes ? e->flushes() : 0;
     uint64_t done = phase_run(e, argv[1], records, &seconds);
+    uint64_t after = e->flushes ? e->flushes() : 0;
     written = (bytes_written() - written) / (double)(done * (KEY_BYTES + VALUE_BYTES));
     e->close();
-    printf("%.0f %.2f %.0f %.0f\n", (double)done / seconds, written,
-           proc_number("/proc/self/status", "VmHWM:"), longest * 1e6);
+    printf("%.0f %.2f %.0f %.0f %.0f\n", (double)done / seconds, written,
+           proc_number("/proc/self/status", "VmHWM:"), longest * 1e6,
+           e->flushes ? (double)(after - before) : -1.0);
     return 0;
 }
