@@ -261,3 +261,147 @@ Test(fast_open, survives_loss) {
         net_free(net);
     }
 }
+
+/* -- the option of draft times -- */
+
+static const uint8_t *experimental(const struct seg *s, size_t *len) {
+    for (size_t i = 0; i < s->options_len && s->options[i];
+         i += s->options[i] == 1 ? 1 : s->options[i + 1])
+        if (s->options[i] == 254 && wire_u16(s->options + i + 2) == 0xf989) {
+            *len = s->options[i + 1] - 4u;
+            return s->options + i + 4;
+        }
+    return NULL;
+}
+static void give_experimental(struct hand *h, const uint8_t *cookie, size_t len, const char *data) {
+    struct seg s = hand_syn(h, 0);
+    const uint8_t head[] = {254, (uint8_t)(4 + len), 0xf9, 0x89};
+    memcpy(s.options + s.options_len, head, 4);
+    if (len)
+        memcpy(s.options + s.options_len + 4, cookie, len);
+    s.options_len += 4 + len;
+    s.len = strlen(data);
+    memcpy(s.payload, data, s.len);
+    hand_send(h->net, &s);
+}
+
+Test(fast_open, rfc7413_4_1_1_experimental_option_is_answered_alike) {
+    struct hand h = listening(NULL, &on);
+    size_t len = 0;
+    uint8_t cookie[16];
+    give_experimental(&h, NULL, 0, "");
+    struct seg answer = hand_expect(h.net, SYN | ACK);
+    const uint8_t *got = experimental(&answer, &len);
+    cr_assert_neq(got, NULL);
+    cr_assert_eq(len, 8);
+    memcpy(cookie, got, 8);
+    struct seg rst = {.src = h.peer_port, .dst = 80, .seq = h.seq, .flags = RST};
+    hand_send(h.net, &rst);
+    give_experimental(&h, cookie, 8, "request");
+    cr_assert_eq(hand_expect(h.net, SYN | ACK).ack, h.iss + 8);
+    cr_assert_eq(tarn_listener_accept(h.listener, &h.flow), TARN_OK);
+    hand_read(&h, "request");
+    hand_done(&h);
+}
+
+Test(fast_open, rfc7413_4_1_2_who_has_a_fresh_cookie_gets_no_other) {
+    struct hand h = listening(NULL, &on);
+    uint8_t cookie[16], again[16];
+    size_t len = ask_for_cookie(&h, cookie);
+    give_syn(&h, cookie, len, "");
+    struct seg answer = hand_expect(h.net, SYN | ACK);
+    cr_assert_eq(cookie_of(&answer, again), 0);
+    hand_done(&h);
+}
+
+Test(fast_open, without_cookies_data_is_taken_from_anybody) {
+    struct tarn_tcp_options friends = {.fast_open = true, .fast_open_without_cookie = true};
+    struct hand h = listening(NULL, &friends);
+    struct seg s = hand_syn(&h, 0);
+    s.len = 5;
+    memcpy(s.payload, "hello", 5);
+    hand_send(h.net, &s);
+    cr_assert_eq(hand_expect(h.net, SYN | ACK).ack, h.iss + 6);
+    cr_assert_eq(tarn_listener_accept(h.listener, &h.flow), TARN_OK);
+    cr_assert(info_of(h.flow).syn_data_acked);
+    hand_read(&h, "hello");
+    hand_done(&h);
+}
+
+/* -- by hand: host 0 connects -- */
+
+static struct hand asking(void) {
+    struct hand h = {.net = net_new(7, NULL, &on), .peer_port = 5555, .iss = 9, .seq = 10};
+    h.net->by_hand = true;
+    return h;
+}
+/* Host 0 connects with data; its SYN. */
+static struct seg connect_with(struct hand *h, const char *data) {
+    struct tarn_endpoint to = {h->net->hosts[1].addr, h->peer_port};
+    size_t n;
+    cr_assert_eq(tarn_tcp_connect_with(h->net->hosts[0].tcp, NULL, &to, tarn_span_str(data),
+                                       h->net->now, &h->flow, &n),
+                 TARN_OK);
+    net_turn(h->net);
+    struct seg syn;
+    cr_assert(hand_take(h->net, &syn));
+    h->port = syn.src;
+    h->irs = syn.seq;
+    return syn;
+}
+/* The SYN-ACK for that, with an MSS and a cookie of four bytes, or none. */
+static void answer_syn(struct hand *h, uint32_t covered, uint16_t mss, bool cookie) {
+    struct seg s = {.src = h->peer_port,
+                    .dst = h->port,
+                    .seq = h->iss,
+                    .ack = h->irs + 1 + covered,
+                    .flags = SYN | ACK,
+                    .wnd = 65535,
+                    .options = {2, 4, (uint8_t)(mss >> 8), (uint8_t)mss, 34, 6, 1, 2, 3, 4, 1, 1},
+                    .options_len = cookie ? 12 : 4};
+    hand_send(h->net, &s);
+    hand_drop_all(h->net);
+}
+static void over(struct hand *h) {
+    tarn_flow_abort(h->flow);
+    hand_drop_all(h->net);
+    h->flow = NULL;
+}
+
+Test(fast_open, rfc7413_4_1_3_mss_is_learnt_from_every_answer) {
+    static char data[2000];
+    struct hand h = asking();
+    memset(data, 'd', sizeof data - 1);
+    cr_assert_eq(connect_with(&h, data).len, 0);
+    answer_syn(&h, 0, 1460, true);
+    over(&h);
+    cr_assert_eq(tarn_tcp_fast_open_room(h.net->hosts[0].tcp, &h.net->hosts[1].addr), 1420);
+    cr_assert_eq(connect_with(&h, data).len, 1420);
+    answer_syn(&h, 1420, 940, false);
+    cr_assert(info_of(h.flow).syn_data_acked);
+    over(&h);
+    cr_assert_eq(connect_with(&h, data).len, 900);
+    over(&h);
+    hand_done(&h);
+}
+
+Test(fast_open, rfc7413_4_1_3_syn_that_was_too_large_goes_alone) {
+    struct hand h = asking();
+    (void)connect_with(&h, "first");
+    answer_syn(&h, 0, 1460, true);
+    over(&h);
+    struct seg syn = connect_with(&h, "second");
+    cr_assert_eq(syn.len, 6);
+    struct tarn_ip_meta meta = {.src = h.net->hosts[0].addr, .dst = h.net->hosts[1].addr};
+    uint8_t quoted[8];
+    struct tarn_writer w = TARN_WRITER_ARRAY(quoted);
+    tarn_writer_u16be(&w, h.port);
+    tarn_writer_u16be(&w, h.peer_port);
+    tarn_writer_u32be(&w, syn.seq);
+    tarn_tcp_error(h.net->hosts[0].tcp, &meta, TARN_IP_ERROR_TOO_BIG, 600, TARN_SPAN_ARRAY(quoted),
+                   h.net->now);
+    net_turn(h.net);
+    cr_assert_eq(hand_expect(h.net, SYN).len, 0);
+    over(&h);
+    hand_done(&h);
+}

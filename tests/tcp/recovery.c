@@ -459,3 +459,62 @@ Test(recovery, rfc8899_4_3_black_hole_is_found_without_icmp) {
     cr_assert_eq(info_of(h.flow).path_mtu, 1280);
     hand_done(&h);
 }
+
+/* A connection whose handshake took a round trip of 10 ms. */
+static struct hand ten_ms_away(void) {
+    struct hand h = {.net = net_new(7, NULL, NULL), .peer_port = 5555, .port = 80, .iss = 9};
+    h.net->by_hand = true;
+    h.listener = net_listen(h.net, 0, 80, 1);
+    struct seg syn = hand_syn(&h, WITH_SACK);
+    hand_send(h.net, &syn);
+    h.irs = hand_expect(h.net, SYN | ACK).seq;
+    h.seq = h.iss + 1;
+    h.ack = h.irs + 1;
+    net_run_for(h.net, TARN_MS(10));
+    hand_give(&h, ACK, "");
+    cr_assert_eq(tarn_listener_accept(h.listener, &h.flow), TARN_OK);
+    return h;
+}
+
+/* Of one super-segment's record, only a part was sent again: the rest was not, and when it arrives
+ * late, it was overtaken. */
+Test(recovery, rfc8985_6_2_rest_of_a_record_was_not_sent_again) {
+    struct hand h = ten_ms_away();
+    static const uint32_t two[2][2] = {{3, 4}, {7, 8}};
+    h.net->rules.whole = true;
+    static char data[10 * MSS];
+    size_t n;
+    cr_assert_eq(tarn_flow_write(h.flow, tarn_span_of(data, sizeof data), &n), TARN_OK);
+    net_turn(h.net);
+    hand_drop_all(h.net);
+    net_run_for(h.net, TARN_MS(10));
+    sack(&h, 0, 7, 8);
+    hand_expect_none(h.net);
+    net_run_for(h.net, TARN_MS(4)); /* the reordering timer */
+    cr_assert_eq(expect_segment(&h, 0).len, MSS);
+    hand_drop_all(h.net);
+    ack_with(&h, 0, 2, two);
+    cr_assert_eq(info_of(h.flow).reordering_segments, 5); /* 7 came before 3 */
+    hand_done(&h);
+}
+
+/* Section 6.2, step 3: what arrives below the highest that has, and was sent once, was overtaken,
+ * also where a retransmission arrived just before. Then the last segment has a quarter of a round
+ * trip more, and the ACK that brings no news of loss lets one more go (RFC 9937). */
+Test(recovery, rfc8985_6_2_late_segment_behind_a_retransmission_is_reordering) {
+    static const uint32_t two[2][2] = {{1, 3}, {8, 9}};
+    struct hand h = ten_ms_away();
+    fill_flight(&h, 0);
+    net_run_for(h.net, TARN_MS(10));
+    sack(&h, 0, 1, 2);
+    sack(&h, 0, 1, 3);
+    ack_with(&h, 0, 2, two);
+    expect_segment(&h, 0);
+    net_run_for(h.net, TARN_MS(12));
+    sack(&h, 4, 8, 9);
+    for (uint32_t i = 4; i < 7; i++)
+        cr_assert_eq(expect_segment(&h, i).len, MSS);
+    hand_expect_none(h.net);
+    cr_assert_eq(info_of(h.flow).reordering_segments, 6);
+    hand_done(&h);
+}

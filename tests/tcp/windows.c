@@ -288,3 +288,36 @@ Test(windows, empty_segments_astray_are_answered_twice_a_second) {
     cr_assert_eq(hand_expect(h.net, ACK).ack, h.seq);
     hand_done(&h);
 }
+
+/* An owner that answers at once: its answers carry the ACKs. */
+Test(windows, answers_take_the_quick_acks_place) {
+    struct hand h = hand_passive(0, NULL, NULL);
+    hand_give(&h, ACK | PSH, "one");
+    hand_expect(h.net, ACK); /* at once: the connection is young */
+    hand_write(&h, "answer");
+    hand_expect(h.net, ACK | PSH);
+    h.ack += 6;
+    hand_give(&h, ACK | PSH, "two");
+    hand_expect_none(h.net);
+    hand_write(&h, "answer");
+    cr_assert_eq(hand_expect(h.net, ACK | PSH).ack, h.seq);
+    h.ack += 6;
+    hand_give(&h, ACK | PSH, "three"); /* no answer: the delayed ACK */
+    hand_expect_none(h.net);
+    net_run_for(h.net, TARN_MS(45));
+    hand_expect(h.net, ACK);
+    hand_done(&h);
+}
+
+Test(windows, what_more_is_to_follow_is_not_pushed) {
+    struct hand h = hand_passive(0, NULL, NULL);
+    size_t n;
+    fill_big();
+    cr_assert_eq(tarn_tcp_write_more(h.flow, tarn_span_of(big, 1500), &n), TARN_OK);
+    net_turn(h.net);
+    cr_assert_eq(hand_expect(h.net, ACK).len, 1460);
+    hand_expect_none(h.net);
+    window(&h, 1460, 65535);
+    cr_assert_eq(hand_expect(h.net, ACK).len, 40); /* an ACK ends the wait */
+    hand_done(&h);
+}

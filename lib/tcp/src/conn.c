@@ -256,6 +256,8 @@ void tcp_conn_established(struct tcp_conn *c) {
     c->xmit_timer = TCP_TIMER_NONE;
     c->xmit_at = TARN_NEVER;
     c->progress_ms = c->sent_ms = now_ms(c->tcp);
+    if (c->own)
+        c->own->data_in_ms = now_ms(c->tcp);
     c->cc.cwnd = options->initial_cwnd_segments * c->mss;
     /* RFC 5681 section 3.1: a lost SYN makes the initial window one segment. */
     if (c->timeouts > 0)

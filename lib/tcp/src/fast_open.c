@@ -51,9 +51,12 @@ static bool cookie_is_good(struct tarn_tcp *tcp, const struct tcp_segment *syn) 
 /* -- the passive side -- */
 
 bool tcp_fast_open_allows(struct tarn_tcp *tcp, const struct tcp_segment *syn) {
-    if (!tcp->config.options.fast_open || !syn->opt.has_cookie || syn->opt.cookie.len == 0)
+    bool anybody = tcp->config.options.fast_open_without_cookie;
+    if (!tcp->config.options.fast_open)
         return false;
-    if (!cookie_is_good(tcp, syn)) {
+    if (!anybody && (!syn->opt.has_cookie || syn->opt.cookie.len == 0))
+        return false;
+    if (!anybody && !cookie_is_good(tcp, syn)) {
         tcp->stats.fast_open_bad_cookies++;
         return false;
     }
@@ -64,12 +67,22 @@ bool tcp_fast_open_allows(struct tarn_tcp *tcp, const struct tcp_segment *syn) {
     return syn->len > 0;
 }
 
+/* Whoever has one of the newest key needs no other (section 4.1.2). */
+bool tcp_fast_open_has_cookie(struct tarn_tcp *tcp, const struct tcp_segment *syn) {
+    struct tarn_span s = syn->opt.cookie;
+    uint64_t cookie;
+    rotate(tcp);
+    return syn->opt.has_cookie && tarn_span_u64be(&s, &cookie) && s.len == 0
+           && cookie == cookie_for(&tcp->fast_open.key, &syn->meta->src);
+}
+
 /* `c` is what the SYN says, and established but for the peer's word. A FIN waits for its
  * retransmission. */
 void tcp_fast_open_begin(struct tcp_conn *c, struct tcp_segment *syn) {
     c->fast_open = true;
     c->tcp->fast_open.pending++;
     c->tcp->stats.fast_opens_passive++;
+    c->syn_data_acked = true;
     c->syn_due = true;
     syn->seq++;
     syn->len = TARN_MIN(syn->len, c->rcv_adv - c->rcv_nxt);
@@ -97,23 +110,29 @@ bool tcp_fast_open_again(struct tcp_conn *c, const struct tcp_segment *seg) {
 
 /* -- cookies that we were given -- */
 
-static struct tcp_peer_cookie *place_of(struct tarn_tcp *tcp, const struct tarn_ip_addr *peer) {
+static struct tcp_peer_cookie *place_of(const struct tarn_tcp *tcp,
+                                        const struct tarn_ip_addr *peer) {
     uint32_t count = tcp->config.limits.fast_open_peers_max;
     uint64_t hash = tarn_hash(&tcp->port_key, TARN_SPAN_ARRAY(peer->bytes));
     return &TARN_AT_N(tcp->fast_open.peers, count, (uint32_t)(hash % count));
 }
 
-static struct tcp_peer_cookie *cookie_of(struct tarn_tcp *tcp, const struct tarn_ip_addr *peer) {
+static struct tcp_peer_cookie *cookie_of(const struct tarn_tcp *tcp,
+                                         const struct tarn_ip_addr *peer) {
     struct tcp_peer_cookie *p = place_of(tcp, peer);
     return p->len > 0 && tarn_ip_addr_equal(&p->addr, peer) ? p : NULL;
 }
 
 /* From a SYN-ACK. */
 void tcp_fast_open_learn(struct tcp_conn *c, const struct tcp_options *opt) {
-    if (!c->tcp->config.options.fast_open || !opt->has_cookie || opt->cookie.len == 0)
+    struct tcp_peer_cookie *p =
+        c->tcp->config.options.fast_open ? place_of(c->tcp, &c->remote) : NULL;
+    if (p && p->len > 0 && tarn_ip_addr_equal(&p->addr, &c->remote))
+        p->mss = c->peer_mss; /* section 4.1.3 */
+    if (!p || !opt->has_cookie || opt->cookie.len == 0)
         return;
-    struct tcp_peer_cookie *p = place_of(c->tcp, &c->remote);
-    *p = (struct tcp_peer_cookie){.addr = c->remote, .mss = c->peer_mss};
+    *p = (struct tcp_peer_cookie){
+        .addr = c->remote, .mss = c->peer_mss, .experimental = opt->cookie_experimental};
     p->len = (uint8_t)tarn_bytes_copy(TARN_BYTES_ARRAY(p->cookie), opt->cookie);
 }
 
@@ -127,18 +146,30 @@ void tcp_fast_open_forget(struct tcp_conn *c) {
 
 /* -- the active side -- */
 
+static uint32_t data_room(uint32_t peer_mss, uint16_t mtu, const struct tarn_ip_addr *remote) {
+    uint32_t mss = TARN_MIN(peer_mss, (uint32_t)tcp_mss_for_mtu(mtu, remote));
+    return mss > TCP_OPTIONS_BYTES_MAX ? mss - TCP_OPTIONS_BYTES_MAX : 0;
+}
+
+static uint32_t syn_data_of(const struct tcp_conn *c, uint32_t peer_mss) {
+    return TARN_MIN(c->snd_end - c->snd_nxt, data_room(peer_mss, c->path_mtu, &c->remote));
+}
+
 /* What goes into the option of a SYN: a cookie, or the wish for one; and how much data with it. */
 uint32_t tcp_fast_open_syn(struct tcp_conn *c, struct tcp_options *opt) {
     if (!c->fast_open_wanted || c->timeouts > 0)
         return 0;
     opt->has_cookie = true;
     struct tcp_peer_cookie *p = cookie_of(c->tcp, &c->remote);
+    if (!p && c->tcp->config.options.fast_open_without_cookie) {
+        opt->has_cookie = false;
+        return syn_data_of(c, TCP_MSS_DEFAULT);
+    }
     if (!p)
         return 0;
+    opt->cookie_experimental = p->experimental;
     opt->cookie = tarn_span_first(TARN_SPAN_ARRAY(p->cookie), p->len);
-    uint32_t mss = TARN_MIN(p->mss, tcp_mss_for_mtu(c->path_mtu, &c->remote));
-    uint32_t room = mss > TCP_OPTIONS_BYTES_MAX ? mss - TCP_OPTIONS_BYTES_MAX : 0;
-    return TARN_MIN(c->snd_end - c->snd_nxt, room);
+    return syn_data_of(c, p->mss);
 }
 
 /* The SYN-ACK covers `n` bytes of what went with the SYN. */
@@ -146,12 +177,24 @@ void tcp_fast_open_acked(struct tcp_conn *c, uint32_t n) {
     if (n == 0)
         return;
     c->tcp->stats.fast_opens_active++;
+    c->syn_data_acked = true;
     tcp_queue_advance(&c->piece_nxt, &c->piece_nxt_off, n);
     c->snd_nxt += n;
     if (c->snd_nxt == c->snd_end)
         c->piece_nxt = NULL;
     tcp_queue_acked(c, n);
     c->bytes_acked += n;
+}
+
+uint32_t tarn_tcp_fast_open_room(const struct tarn_tcp *tcp, const struct tarn_ip_addr *remote) {
+    const struct tcp_peer_cookie *p = tcp->config.options.fast_open ? cookie_of(tcp, remote) : NULL;
+    struct tarn_ip_lower *lower = tcp->config.lower;
+    struct tarn_ip_route route;
+    if (!p && !(tcp->config.options.fast_open && tcp->config.options.fast_open_without_cookie))
+        return 0;
+    if (lower->ops->route(lower, &TARN_IP_ADDR_NONE, remote, &route) != TARN_OK)
+        return 0;
+    return data_room(p ? p->mss : TCP_MSS_DEFAULT, route.mtu, remote);
 }
 
 enum tarn_err tarn_tcp_connect_with(struct tarn_tcp *tcp, const struct tarn_endpoint *local,

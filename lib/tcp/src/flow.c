@@ -98,7 +98,7 @@ static enum tarn_err flow_write(struct tarn_flow *flow, const struct tarn_span *
     *n = 0;
     if (err)
         return err;
-    c->more = false;
+    c->more = c->more_written = false;
     for (size_t i = 0; i < nv; i++) {
         struct tarn_span piece = TARN_AT_N(v, nv, i);
         size_t took = tcp_queue_copy(c, piece);
@@ -116,7 +116,7 @@ static enum tarn_err flow_lend(struct tarn_flow *flow, struct tarn_span data,
     *n = 0;
     if (err)
         return err;
-    c->more = false;
+    c->more = c->more_written = false;
     *n = tcp_queue_lend(c, data, lease);
     return wrote(c, *n, *n == data.len);
 }
@@ -224,7 +224,7 @@ enum tarn_err tarn_tcp_write_more(struct tarn_flow *flow, struct tarn_span data,
     if (!tarn_tcp_owns(flow))
         return TARN_INVALID;
     enum tarn_err err = flow_write(flow, &data, 1, n);
-    conn_of(flow)->more = err == TARN_OK;
+    conn_of(flow)->more = conn_of(flow)->more_written = err == TARN_OK;
     return err;
 }
 

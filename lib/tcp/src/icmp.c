@@ -15,6 +15,12 @@ static void take_mtu(struct tcp_conn *c, uint32_t mtu) {
     if (mtu >= c->path_mtu)
         return;
     tcp_mtu_lowered(c, (uint16_t)mtu, 0);
+    /* It was data with the SYN that was too large: the SYN goes alone (RFC 7413 section 4.1.3). */
+    if (c->state == TARN_TCP_SYN_SENT && c->syn_data > 0) {
+        c->fast_open_wanted = false;
+        c->syn_data = 0;
+        c->syn_due = true;
+    }
     /* What is in flight was too big, all of it: at once again, without blaming congestion. */
     if (c->flight) {
         struct tcp_sent *s = c->flight->sent;

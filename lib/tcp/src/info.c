@@ -56,6 +56,7 @@ enum tarn_err tarn_tcp_info(const struct tarn_flow *flow, struct tarn_tcp_info *
         .window_scaling = c->wscale_ok,
         .ecn = c->ecn_ok,
         .accurate_ecn = c->accecn,
+        .syn_data_acked = c->syn_data_acked,
         .accurate_ecn_option = c->own && c->own->option_seen,
         .nodelay = c->nodelay,
         .in_recovery = c->recovery == TCP_RECOVERY,

@@ -165,6 +165,7 @@ struct tcp_flight {
     uint32_t recover; /* RFC 6582 section 3.2: recovery ends here */
     uint32_t prr_delivered, prr_out, prr_bytes;
     uint32_t rack_sent_us, rack_end, rack_rtt_us;
+    uint32_t fack;                /* behind the highest that is acknowledged or SACKed */
     uint32_t out_most, out_round; /* the most that was unacknowledged, since before out_round */
     uint32_t tlp_end;             /* snd_nxt behind the tail loss probe, where tlp_out */
     uint32_t undo_cwnd, undo_ssthresh; /* before the last reduction */
@@ -278,6 +279,8 @@ struct tcp_conn {
     bool fast_open : 1;        /* passive, by a cookie: our SYN-ACK is not acknowledged yet */
     bool fast_open_wanted : 1; /* active: data or the wish for a cookie goes with the SYN */
     bool mtu_proven : 1;       /* a full segment has arrived */
+    bool syn_data_acked : 1;   /* data went with the SYN, and was taken */
+    bool more_written : 1;     /* the last write said that more will come */
     bool mtu_search : 1;       /* path_mtu is less than the route's, and may be raised */
     uint8_t mtu_tries : 2;
 };
@@ -307,8 +310,9 @@ struct tcp_half {
     uint8_t wscale, tries;
     bool sack_ok : 1, ts_ok : 1, wscale_ok : 1, ecn_ok : 1;
     bool accecn : 1;
-    bool accecn_lost : 1; /* the SYN-ACK with AccECN's option was not answered */
-    bool cookie_due : 1;  /* the SYN asked for a Fast Open cookie, or showed an old one */
+    bool accecn_lost : 1;         /* the SYN-ACK with AccECN's option was not answered */
+    bool cookie_experimental : 1; /* by the option of draft times (RFC 7413 section 4.1.1) */
+    bool cookie_due : 1;          /* the SYN asked for a Fast Open cookie, or showed an old one */
     uint8_t syn_ecn : 2;
     bool held : 1; /* nothing was sent yet: tarn_tcp_answer decides */
 };
@@ -330,6 +334,7 @@ struct tcp_peer_cookie {
     struct tarn_ip_addr addr;
     uint16_t mss;
     uint8_t len;
+    bool experimental;
     uint8_t cookie[16];
 };
 struct tcp_fast_open {
@@ -373,7 +378,7 @@ struct tcp_options {
     uint8_t wscale, sack_count;
     bool has_wscale, sack_ok, has_ts;
     uint32_t tsval, tsecr;
-    bool has_cookie;
+    bool has_cookie, cookie_experimental;
     struct tarn_span cookie; /* empty: asked for */
     /* AccECN's (RFC 9768 section 3.2.3): bytes of ECT(0), CE and ECT(1), modulo 2^24, or in the
      * other order; not all of them need be there. */
@@ -541,6 +546,8 @@ struct tarn_span tcp_fast_open_cookie(struct tarn_tcp *tcp, const struct tarn_ip
                                       struct tarn_bytes out);
 /* The SYN brings data, a good cookie, and is not one too many. */
 bool tcp_fast_open_allows(struct tarn_tcp *tcp, const struct tcp_segment *syn);
+/* It brings a cookie that is as new as they are. */
+bool tcp_fast_open_has_cookie(struct tarn_tcp *tcp, const struct tcp_segment *syn);
 void tcp_fast_open_begin(struct tcp_conn *c, struct tcp_segment *syn);
 void tcp_fast_open_end(struct tcp_conn *c);
 bool tcp_fast_open_again(struct tcp_conn *c, const struct tcp_segment *seg);
@@ -576,7 +583,8 @@ struct tcp_ack_round {
     struct tcp_rate rate;
     bool karn; /* it acknowledges what was sent twice: no round trip can be told */
 };
-void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_sent *s,
+/* `s` has arrived up to `end`. */
+void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_sent *s, uint32_t end,
                         const struct tcp_segment *seg);
 void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack_round *round);
 void tcp_recovery_timeout(struct tcp_conn *c);

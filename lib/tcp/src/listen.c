@@ -146,6 +146,7 @@ static struct tcp_half half_from_syn(struct tarn_tcp *tcp, const struct tcp_segm
         .ts_ok = seg->opt.has_ts && !o->no_timestamps,
         .wscale_ok = seg->opt.has_wscale && !o->no_window_scale,
         .cookie_due = o->fast_open && seg->opt.has_cookie,
+        .cookie_experimental = seg->opt.cookie_experimental,
     };
 }
 
@@ -206,6 +207,7 @@ static void send_syn_ack(struct tarn_tcp *tcp, const struct tcp_half *half, cons
     if (tsval)
         h.opt.tsval = *tsval;
     h.opt.has_cookie = half->cookie_due;
+    h.opt.cookie_experimental = half->cookie_experimental;
     if (half->cookie_due)
         h.opt.cookie = tcp_fast_open_cookie(tcp, &half->remote, TARN_BYTES_ARRAY(cookie));
     struct tarn_pkt *pkt = tcp_segment_new(tcp, &h);
@@ -299,6 +301,7 @@ void tcp_listen_syn(struct tarn_tcp *tcp, struct tcp_listener *l, struct tcp_seg
             tcp_fast_open_begin(c, seg);
         return;
     }
+    want.cookie_due = want.cookie_due && !tcp_fast_open_has_cookie(tcp, seg);
     struct tcp_half *half = tarn_pool_take(&tcp->halves);
     if (!half && l == tcp->stand_in) {
         tcp->stats.drop_syn_queue++;

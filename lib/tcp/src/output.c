@@ -134,6 +134,13 @@ static uint32_t gso_bytes(const struct tcp_conn *c) {
     return TARN_MAX(max - max % c->mss, (uint32_t)c->mss);
 }
 
+/* An owner that answers what came within an ACK's delay will do so again, and its answers carry the
+ * ACKs. */
+static bool answers_at_once(const struct tcp_conn *c) {
+    return c->bytes_received > 0
+           && TARN_MS(now_ms(c->tcp) - c->heard_ms) < c->tcp->config.options.ack_delay;
+}
+
 /* A packet of `s`; how many of its bytes are in it: fewer, by whole segments, where there are too
  * many small pieces. 0: there was no packet. */
 static uint32_t send_record(struct tcp_conn *c, const struct tcp_sent *s, uint32_t len) {
@@ -155,7 +162,9 @@ static uint32_t send_record(struct tcp_conn *c, const struct tcp_sent *s, uint32
     if (done == s->len && s->flags & SENT_FIN)
         h.flags |= TCP_FIN;
     /* What ends a write, and what leaves as many segments: the peer need not wait for more. */
-    if (done > 0 && (s->node.seq + done == c->snd_end || (done > c->mss && !again)))
+    bool ends =
+        s->node.seq + done == c->snd_end && (!c->more_written || c->xmit_timer == TCP_TIMER_NONE);
+    if (done > 0 && (ends || (done > c->mss && !again && !c->more_written)))
         h.flags |= TCP_PSH;
     if (c->cwr_due && !again && done > 0) {
         h.flags |= TCP_CWR;
@@ -166,6 +175,8 @@ static uint32_t send_record(struct tcp_conn *c, const struct tcp_sent *s, uint32
     tcp_count_out(c, done, again);
     acknowledged(c);
     c->sent_ms = now_ms(c->tcp);
+    if (done > 0 && !again && answers_at_once(c))
+        c->quick_acks = 0;
     tcp_pacing_sent(c, done);
     if (c->recovery == TCP_RECOVERY)
         c->flight->prr_out += done;
@@ -178,14 +189,18 @@ bool tcp_retransmit(struct tcp_conn *c, struct tcp_sent *s, uint32_t len_max) {
     uint32_t len = TARN_MIN(s->len, len_max);
     if (len < s->len && len > c->mss)
         len -= len % c->mss;
-    s->flags |= SENT_RETRANSMITTED;
     if (len < s->len)
         (void)tcp_sent_split(c, s, len);
+    bool before = s->flags & SENT_RETRANSMITTED;
+    s->flags |= SENT_RETRANSMITTED;
     uint32_t done = send_record(c, s, TARN_MIN(len, s->len));
-    if (done == UINT32_MAX)
+    if (done == UINT32_MAX) {
+        s->flags &= (uint8_t)(before ? UINT8_MAX : ~SENT_RETRANSMITTED);
         return false;
-    if (done > 0 && done < s->len)
-        (void)tcp_sent_split(c, s, done);
+    }
+    struct tcp_sent *rest = done > 0 && done < s->len ? tcp_sent_split(c, s, done) : NULL;
+    if (rest && !before)
+        rest->flags &= (uint8_t)~SENT_RETRANSMITTED;
     tcp_sent_transmitted(c, s);
     struct tcp_flight *f = c->flight;
     f->undo_segments += (s->len + c->mss - 1) / c->mss;

@@ -26,10 +26,13 @@ static bool sent_after(uint32_t us_a, uint32_t end_a, uint32_t us_b, uint32_t en
     return us_a == us_b ? seq_lt(end_b, end_a) : seq_lt(us_b, us_a);
 }
 
-/* RFC 8985 section 6.2, steps 1 and 2. */
-void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_sent *s,
+/* RFC 8985 section 6.2, steps 1 to 3. */
+void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_sent *s, uint32_t end,
                         const struct tcp_segment *seg) {
+    struct tcp_flight *f = c->flight;
     uint32_t rtt = now_us(c->tcp) - s->sent_us;
+    bool below = seq_lt(end, f->fack);
+    f->fack = seq_max(f->fack, end);
     if (s->flags & SENT_RETRANSMITTED) {
         /* It may be the first transmission that arrived. One tick of doubt, for the rounding. */
         uint32_t sent_ts = now_ms(c->tcp) - rtt / 1000 + c->ts_offset;
@@ -37,16 +40,16 @@ void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_sent *s,
             return;
         if (rtt < c->rtt_min_us)
             return;
-    } else if (seq_lt(sent_end(s), c->flight->rack_end)) {
-        uint32_t degree = (c->flight->rack_end - s->node.seq + c->mss - 1) / c->mss;
-        c->flight->rack_reordering = true;
+    } else if (below) {
+        uint32_t degree = (f->fack - s->node.seq + c->mss - 1) / c->mss;
+        f->rack_reordering = true;
         degree = TARN_MIN(degree, 255u);
-        c->flight->reordering = (uint8_t)TARN_MAX(c->flight->reordering, degree);
+        f->reordering = (uint8_t)TARN_MAX(f->reordering, degree);
     }
-    c->flight->rack_rtt_us = rtt;
-    if (sent_after(s->sent_us, sent_end(s), c->flight->rack_sent_us, c->flight->rack_end)) {
-        c->flight->rack_sent_us = s->sent_us;
-        c->flight->rack_end = sent_end(s);
+    f->rack_rtt_us = rtt;
+    if (sent_after(s->sent_us, end, f->rack_sent_us, f->rack_end)) {
+        f->rack_sent_us = s->sent_us;
+        f->rack_end = end;
     }
 }
 

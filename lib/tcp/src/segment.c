@@ -12,6 +12,8 @@ enum {
     OPT_TS = 8,
     OPT_FAST_OPEN = 34,
     OPT_ACCECN0 = 172,
+    OPT_EXPERIMENT = 254, /* and RFC 6994's number of Fast Open, before it had one of its own */
+    EXID_FAST_OPEN = 0xf989,
     OPT_ACCECN1 = 174,
 };
 
@@ -24,6 +26,21 @@ static bool parse_sack(struct tarn_span body, struct tcp_options *opt) {
            && tarn_span_u32be(&body, &b.end))
         TARN_AT(opt->sack, opt->sack_count++) = b;
     return true;
+}
+
+/* RFC 7413 section 2; another length is no cookie. */
+static void parse_cookie(struct tarn_span body, struct tcp_options *opt) {
+    opt->has_cookie = body.len == 0 || (body.len >= 4 && body.len <= 16 && body.len % 2 == 0);
+    opt->cookie_experimental = false;
+    opt->cookie = body;
+}
+
+static void parse_experiment(struct tarn_span body, struct tcp_options *opt) {
+    uint16_t exid;
+    if (opt->has_cookie || !tarn_span_u16be(&body, &exid) || exid != EXID_FAST_OPEN)
+        return;
+    parse_cookie(body, opt);
+    opt->cookie_experimental = opt->has_cookie;
 }
 
 /* What is behind the last whole field is not looked at (RFC 9768 section 3.2.3). */
@@ -52,10 +69,8 @@ static bool parse_option(uint8_t kind, struct tarn_span body, struct tcp_options
         opt->has_ts = true;
         return body.len == 8 && tarn_span_u32be(&body, &opt->tsval)
                && tarn_span_u32be(&body, &opt->tsecr);
-    case OPT_FAST_OPEN: /* RFC 7413 section 2; another length is no cookie */
-        opt->has_cookie = body.len == 0 || (body.len >= 4 && body.len <= 16 && body.len % 2 == 0);
-        opt->cookie = body;
-        return true;
+    case OPT_FAST_OPEN: parse_cookie(body, opt); return true;
+    case OPT_EXPERIMENT: parse_experiment(body, opt); return true;
     case OPT_ACCECN0:
     case OPT_ACCECN1: parse_accecn(kind, body, opt); return true;
     default: return true;
@@ -109,6 +124,10 @@ enum tcp_parse tcp_segment_parse(struct tcp_segment *seg, const struct tarn_ip_m
     return TCP_PARSE_OK;
 }
 
+static uint32_t cookie_head(const struct tcp_options *o) {
+    return o->cookie_experimental ? 4 : 2;
+}
+
 uint32_t tcp_options_bytes(const struct tcp_header *h) {
     const struct tcp_options *o = &h->opt;
     uint32_t n = 0;
@@ -117,7 +136,7 @@ uint32_t tcp_options_bytes(const struct tcp_header *h) {
     n += o->has_wscale ? 4 : 0;
     n += o->sack_count ? 4 + 8u * o->sack_count : 0;
     n += o->has_accecn ? (2u + 3u * o->accecn_count + 3) / 4 * 4 : 0;
-    n += o->has_cookie ? (2u + (uint32_t)o->cookie.len + 3) / 4 * 4 : 0;
+    n += o->has_cookie ? (cookie_head(o) + (uint32_t)o->cookie.len + 3) / 4 * 4 : 0;
     return n;
 }
 
@@ -160,9 +179,12 @@ static void write_options(struct tarn_writer *w, const struct tcp_options *o) {
             tarn_writer_u8(w, OPT_NOP);
     }
     if (o->has_cookie) {
-        tarn_writer_u16be(w, (uint16_t)(OPT_FAST_OPEN << 8 | (2 + o->cookie.len)));
+        uint8_t kind = o->cookie_experimental ? OPT_EXPERIMENT : OPT_FAST_OPEN;
+        tarn_writer_u16be(w, (uint16_t)(kind << 8 | (cookie_head(o) + o->cookie.len)));
+        if (o->cookie_experimental)
+            tarn_writer_u16be(w, EXID_FAST_OPEN);
         tarn_writer_span_put(w, o->cookie);
-        for (size_t n = 2 + o->cookie.len; n % 4 != 0; n++)
+        for (size_t n = cookie_head(o) + o->cookie.len; n % 4 != 0; n++)
             tarn_writer_u8(w, OPT_NOP);
     }
 }

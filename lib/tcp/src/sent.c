@@ -24,6 +24,7 @@ void tcp_flight_begin(struct tcp_conn *c) {
         .recover = c->snd_nxt,
         .rack_sent_us = now_us(c->tcp),
         .rack_end = c->snd_nxt,
+        .fack = c->snd_nxt,
         .delivered = (uint32_t)c->bytes_acked,
         .app_limited = c->bytes_acked > 0, /* nothing was in flight until now */
         .app_limited_until = (uint32_t)c->bytes_acked,
@@ -176,7 +177,7 @@ uint32_t tcp_sent_acked(struct tcp_conn *c, const struct tcp_segment *seg,
             if (!sacked) {
                 round->acked += s->len;
                 tcp_rate_delivered(c, s, s->len, round);
-                tcp_rack_delivered(c, s, seg);
+                tcp_rack_delivered(c, s, sent_end(s), seg);
             }
             payload += s->len;
             c->mtu_proven |= s->mss == c->mss && s->len >= s->mss;
@@ -191,6 +192,7 @@ uint32_t tcp_sent_acked(struct tcp_conn *c, const struct tcp_segment *seg,
         } else {
             round->acked += n;
             tcp_rate_delivered(c, s, n, round);
+            tcp_rack_delivered(c, s, s->node.seq + n, seg);
         }
         take_rtt(c, s, seg, round);
         if (s->flags & SENT_LOST)
@@ -218,7 +220,7 @@ static void merge_sacked(struct tcp_conn *c, struct tcp_sent *low, struct tcp_se
 static void mark_sacked(struct tcp_conn *c, struct tcp_sent *s, const struct tcp_segment *seg,
                         struct tcp_ack_round *round) {
     tcp_rate_delivered(c, s, s->len, round);
-    tcp_rack_delivered(c, s, seg);
+    tcp_rack_delivered(c, s, sent_end(s), seg);
     if (s->flags & SENT_LOST)
         c->flight->lost_bytes -= sent_space(s);
     if (s->flags & SENT_MTU_PROBE && c->flight->mtu_probe)

@@ -20,7 +20,7 @@
     X(open) X(free) X(now) X(deadline) X(step) X(advance) X(packet_in) X(packet_out) \
     X(socket) X(bind) X(listen) X(accept) X(connect) X(read) X(write) X(shutdown) \
     X(close) X(abort) X(poll) X(getsockname) X(getpeername) X(set) X(get) X(set_congestion) \
-    X(info) X(stat)
+    X(info) X(stat) X(recv) X(send) X(sendto)
 /* clang-format on */
 #define POINTER(name) __typeof__(&tarn_surface_##name) name;
 static struct { FUNCTIONS(POINTER) } tarn;
@@ -341,5 +341,79 @@ Test(surface, rfc3042_limited_transmit_with_sack) {
         cr_assert_eq(info_of(&p, fd).cwnd, 10 * 1460);
         cr_assert_eq(info_of(&p, fd).sacked, 1460 * i);
     }
+    tarn.free(p.host);
+}
+
+Test(surface, flags_peek_and_hold_back) {
+    struct peer p = start(NULL);
+    int fd = accepted(&p, listening(&p, 1));
+    char buf[16];
+    give(&p, ACK | PSH, NULL, 0, "question");
+    expect(&p, ACK);
+    cr_assert_eq(tarn.recv(p.host, fd, buf, sizeof buf, MSG_PEEK), 8);
+    cr_assert_arr_eq(buf, "question", 8);
+    cr_assert_eq(tarn.recv(p.host, fd, NULL, 5, MSG_TRUNC), 5);
+    cr_assert_eq(tarn.recv(p.host, fd, buf, sizeof buf, MSG_DONTWAIT), 3);
+    cr_assert_arr_eq(buf, "ion", 3);
+    cr_assert_eq(tarn.recv(p.host, fd, buf, sizeof buf, MSG_OOB), -EOPNOTSUPP);
+    cr_assert_eq(tarn.send(p.host, fd, "head ", 5, MSG_MORE), 5);
+    expect_none(&p);
+    cr_assert_eq(tarn.send(p.host, fd, "body", 4, MSG_NOSIGNAL), 4);
+    cr_assert_arr_eq(expect(&p, ACK | PSH).data, "head body", 9);
+    tarn.free(p.host);
+}
+
+Test(surface, options_of_one_socket) {
+    static char big[40000];
+    struct peer p = start(NULL);
+    int listener = listening(&p, 1);
+    int64_t value;
+    cr_assert_eq(tarn.set(p.host, listener, TARN_SURFACE_MAXSEG, 87), -EINVAL);
+    cr_assert_eq(tarn.set(p.host, listener, TARN_SURFACE_MAXSEG, 1000), 0);
+    cr_assert_eq(tarn.set(p.host, listener, TARN_SURFACE_RCVBUF, 4000), 0);
+    int fd = accepted(&p, listener);
+    cr_assert_eq(tarn.get(p.host, fd, TARN_SURFACE_MAXSEG, &value), 0);
+    cr_assert_eq(value, 1000);
+    cr_assert_eq(info_of(&p, fd).rcv_wnd, 4000);
+    cr_assert_eq(tarn.set(p.host, fd, TARN_SURFACE_CORK, 1), 0);
+    cr_assert_eq(tarn.write(p.host, fd, big, 1500), 1500);
+    cr_assert_eq(expect(&p, ACK).len, 1000);
+    expect_none(&p);
+    cr_assert_eq(tarn.set(p.host, fd, TARN_SURFACE_CORK, 0), 0);
+    cr_assert_eq(expect(&p, ACK | PSH).len, 500);
+    give(&p, ACK, NULL, 0, "");
+    cr_assert_eq(tarn.set(p.host, fd, TARN_SURFACE_NOTSENT_LOWAT, 2000), 0);
+    cr_assert_eq(tarn.write(p.host, fd, big, sizeof big), sizeof big);
+    cr_assert_not(tarn.poll(p.host, fd) & POLLOUT);
+    cr_assert_eq(tarn.write(p.host, fd, big, 1), -EAGAIN);
+    struct tarn_surface_info info = info_of(&p, fd);
+    cr_assert_eq(info.bytes_sent, 1500 + info.unacked);
+    cr_assert_gt(info.data_segments_out, 10);
+    cr_assert_eq(info.data_segments_in, 0);
+    tarn.free(p.host);
+}
+
+Test(surface, fast_open_sends_with_the_syn_once_a_cookie_is_known) {
+    static const uint8_t answer[] = {2, 4, 5, 180, 34, 6, 1, 2, 3, 4, 1, 1};
+    struct peer p = start("fast_open=1");
+    struct sockaddr_in to = addr_of(peer_addr, p.port);
+    struct sockaddr *addr = (struct sockaddr *)&to;
+    int fd = tarn.socket(p.host, AF_INET);
+    cr_assert_eq(tarn.sendto(p.host, fd, "hello", 5, MSG_FASTOPEN, addr, sizeof to), -EINPROGRESS);
+    cr_assert_eq(expect(&p, SYN).len, 0);
+    give(&p, SYN | ACK, answer, sizeof answer, "");
+    expect(&p, ACK);
+    cr_assert_eq(tarn.abort(p.host, fd), 0);
+    expect(&p, RST | ACK);
+    fd = tarn.socket(p.host, AF_INET);
+    cr_assert_eq(tarn.sendto(p.host, fd, "hello", 5, MSG_FASTOPEN, addr, sizeof to), 5);
+    cr_assert_arr_eq(expect(&p, SYN).data, "hello", 5);
+    cr_assert_eq(tarn.close(p.host, fd), 0);
+    fd = tarn.socket(p.host, AF_INET);
+    cr_assert_eq(tarn.set(p.host, fd, TARN_SURFACE_FASTOPEN_CONNECT, 1), 0);
+    cr_assert_eq(tarn.connect(p.host, fd, addr, sizeof to), 0);
+    expect_none(&p);
+    cr_assert_eq(tarn.write(p.host, fd, "later", 5), 5);
+    cr_assert_arr_eq(expect(&p, SYN).data, "later", 5);
     tarn.free(p.host);
 }

@@ -16,7 +16,7 @@
 
 struct setup {
     struct tarn_ip_prefix ipv4, ipv6;
-    uint64_t mtu, seed, gso, sockets;
+    uint64_t mtu, seed, gso, sockets, fast_open;
     struct tarn_tcp_limits limits;
     struct tarn_tcp_options options;
 };
@@ -88,7 +88,8 @@ static bool one_option(struct setup *s, const char *name, const char *value) {
         {"timestamps", .no = &o->no_timestamps},
         {"wscale", .no = &o->no_window_scale},
         {"cookies", .no = &o->no_syn_cookies},
-        {"fast_open", .yes = &o->fast_open},
+        {"fast_open", .wide = &s->fast_open},
+        {"accecn_option", .no = &o->no_accecn_option},
         {"pacing", .yes = &o->pacing},
         {"rto_min", .ms = &o->rto_min},
         {"ack_delay", .ms = &o->ack_delay},
@@ -239,6 +240,9 @@ struct tarn_surface *tarn_surface_open(const char *options) {
         return NULL;
     }
     s.limits.connections_max = (uint32_t)s.sockets;
+    s.options.count = true;
+    s.options.fast_open = s.fast_open != 0;
+    s.options.fast_open_without_cookie = s.fast_open > 1;
     struct tarn_surface *host = calloc(1, sizeof *host);
     size_t bytes = ((size_t)128 << 20) + 4 * s.limits.memory_bytes + s.sockets * 2048;
     /* Pages that are not touched cost nothing. */
@@ -261,6 +265,7 @@ struct tarn_surface *tarn_surface_open(const char *options) {
         .addr4 = s.ipv4.addr,
         .addr6 = s.ipv6.addr,
         .sndbuf = s.limits.snd_buf_bytes_max,
+        .rcvbuf = s.limits.rcv_buf_bytes_max ? s.limits.rcv_buf_bytes_max : 1u << 20,
         .next_port = 49152,
         .sockets = sockets,
         .sockets_max = (uint32_t)s.sockets,
@@ -391,6 +396,13 @@ int tarn_surface_stat(struct tarn_surface *host, const char *name, uint64_t *val
         COUNTER(fast_recoveries),
         COUNTER(tail_probes),
         COUNTER(spurious_recoveries),
+        COUNTER(ce_in),
+        COUNTER(ce_reported),
+        COUNTER(fast_opens_active),
+        COUNTER(fast_opens_passive),
+        COUNTER(fast_open_bad_cookies),
+        COUNTER(fast_open_refused),
+        COUNTER(no_cc_block),
         COUNTER(syn_cookies_sent),
         COUNTER(syn_cookies_good),
         COUNTER(syn_cookies_bad),

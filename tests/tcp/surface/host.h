@@ -30,9 +30,12 @@ struct socket {
     struct tarn_listener *listener;
     struct tarn_flow *flow;
     struct tarn_flow *next_flow; /* a listener's: accepted so that poll could tell */
-    bool nodelay, keepalive;
+    bool nodelay, keepalive, cork, fastopen, fastopen_connect;
+    bool deferred; /* connect waits for the first write, to `remote` */
+    struct tarn_endpoint remote;
     int64_t keep_idle_s, keep_interval_s, keep_probes, user_timeout_ms, linger_s;
     uint32_t sndbuf;
+    int64_t rcvbuf, notsent_lowat, maxseg;
     const struct tarn_tcp_cc_ops *cc;
 };
 
@@ -50,7 +53,7 @@ struct tarn_surface {
     bool gso;
     struct packet_out *out, **out_end;
     struct tarn_ip_addr addr4, addr6;
-    uint32_t sndbuf;
+    uint32_t sndbuf, rcvbuf;
     uint32_t next_port;
     uint64_t refused; /* connections, that sockets have heard of */
     struct socket *sockets;
@@ -67,5 +70,6 @@ struct socket *socket_of(struct tarn_surface *host, int fd);
 const struct tarn_tcp_cc_ops *congestion_of(const char *name);
 /* Hands its options to its flow. */
 void socket_apply(struct socket *s);
+struct tarn_tcp_budget socket_budget(const struct socket *s);
 
 #endif

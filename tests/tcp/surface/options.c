@@ -6,8 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
+struct tarn_tcp_budget socket_budget(const struct socket *s) {
+    return (struct tarn_tcp_budget){.snd_buf_bytes = s->sndbuf,
+                                    .rcv_buf_bytes = (uint32_t)s->rcvbuf,
+                                    .unsent_bytes_max = (uint32_t)s->notsent_lowat,
+                                    .mss_max = (uint16_t)s->maxseg};
+}
+
 void socket_apply(struct socket *s) {
+    struct tarn_tcp_budget budget = socket_budget(s);
     bool failed = tarn_tcp_set_nodelay(s->flow, s->nodelay) != TARN_OK;
+    failed |= tarn_tcp_set_cork(s->flow, s->cork) != TARN_OK;
+    failed |= tarn_tcp_set_budget(s->flow, &budget) != TARN_OK;
     failed |= tarn_tcp_set_keepalive(s->flow, s->keepalive ? TARN_SEC(s->keep_idle_s) : 0,
                                      s->keepalive ? TARN_SEC(s->keep_interval_s) : 0,
                                      (uint8_t)s->keep_probes)
@@ -35,6 +45,15 @@ static int64_t *place_of(struct socket *s, enum tarn_surface_option option, int6
         *least = -1;
         *most = INT32_MAX;
         return &s->linger_s;
+    case TARN_SURFACE_NOTSENT_LOWAT:
+        *least = 0;
+        *most = UINT32_MAX;
+        return &s->notsent_lowat;
+    case TARN_SURFACE_MAXSEG: *least = 88; return &s->maxseg;
+    case TARN_SURFACE_RCVBUF:
+        *least = 2304;
+        *most = s->host->rcvbuf;
+        return &s->rcvbuf;
     default: return NULL;
     }
 }
@@ -44,6 +63,9 @@ static bool *switch_of(struct socket *s, enum tarn_surface_option option) {
     case TARN_SURFACE_NODELAY: return &s->nodelay;
     case TARN_SURFACE_KEEPALIVE: return &s->keepalive;
     case TARN_SURFACE_REUSEADDR: return &s->reuse;
+    case TARN_SURFACE_CORK: return &s->cork;
+    case TARN_SURFACE_FASTOPEN: return &s->fastopen;
+    case TARN_SURFACE_FASTOPEN_CONNECT: return &s->fastopen_connect;
     default: return NULL;
     }
 }
@@ -59,7 +81,8 @@ int tarn_surface_set(struct tarn_surface *host, int fd, enum tarn_surface_option
     if (on) {
         *on = value != 0;
     } else if (place) {
-        if (value < least || value > most)
+        bool off = value == 0 && (option == TARN_SURFACE_MAXSEG || option == TARN_SURFACE_RCVBUF);
+        if (!off && (value < least || value > most))
             return -EINVAL;
         *place = value;
     } else if (option == TARN_SURFACE_SNDBUF) {
@@ -69,7 +92,12 @@ int tarn_surface_set(struct tarn_surface *host, int fd, enum tarn_surface_option
     } else {
         return -ENOPROTOOPT;
     }
-    if (s->flow && !s->failed)
+    struct tarn_tcp_budget budget = socket_budget(s);
+    if (s->listener && tarn_tcp_listener_set_budget(s->listener, &budget) != TARN_OK)
+        return -EINVAL;
+    if (s->flow && !s->failed && option == TARN_SURFACE_NODELAY)
+        TARN_ASSERT(tarn_tcp_set_nodelay(s->flow, s->nodelay) == TARN_OK);
+    else if (s->flow && !s->failed)
         socket_apply(s);
     host_settle(host);
     return 0;
@@ -86,7 +114,9 @@ int tarn_surface_get(struct tarn_surface *host, int fd, enum tarn_surface_option
     int64_t *place = place_of(s, option, &least, &most);
     if (s->flow && tarn_tcp_info(s->flow, &info) != TARN_OK)
         return -EINVAL;
-    if (on)
+    if (option == TARN_SURFACE_MAXSEG && s->flow && !s->connecting)
+        *value = info.snd_mss;
+    else if (on)
         *value = *on;
     else if (place)
         *value = *place;
@@ -164,6 +194,23 @@ static struct tarn_surface_info info_from(const struct tarn_tcp_info *t) {
         .rttvar = t->rttvar,
         .rtt_min = t->rtt_min,
         .rto = t->rto,
+        .segments_in = t->segments_in,
+        .segments_out = t->segments_out,
+        .data_segments_in = t->data_segments_in,
+        .data_segments_out = t->data_segments_out,
+        .out_of_order_segments = t->out_of_order_segments,
+        .duplicate_segments = t->duplicate_segments,
+        .accurate_ecn = t->accurate_ecn,
+        .fast_open = t->syn_data_acked,
+        .bytes_sent = t->bytes_sent,
+        .bytes_resent = t->bytes_resent,
+        .ce_bytes = t->ce_bytes,
+        .since_data_in = t->since_data_in,
+        .since_ack_in = t->since_ack_in,
+        .since_data_out = t->since_data_out,
+        .busy = t->busy,
+        .window_limited = t->window_limited,
+        .buffer_limited = t->buffer_limited,
         .bytes_acked = t->bytes_acked,
         .bytes_received = t->bytes_received,
     };
@@ -180,6 +227,7 @@ int tarn_surface_info(struct tarn_surface *host, int fd, struct tarn_surface_inf
         return -EBADF;
     if (s->listener)
         t.state = TARN_TCP_LISTEN;
+    tarn_tcp_tick(host->tcp, host->now); /* counters of time go as far as that */
     if (s->flow && tarn_tcp_info(s->flow, &t) != TARN_OK)
         return -EINVAL;
     struct tarn_surface_info info = info_from(&t);

@@ -7,6 +7,8 @@
  * main thread lets time pass; where the main thread itself would wait, time passes here. */
 #include "surface.h"
 
+#include "linux.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -26,7 +28,16 @@
 #include <unistd.h>
 
 #define FDS_MAX 1024
+#define WATCHES_MAX 64
 #define WAIT_MAX 3600000000000ull /* virtual: the main thread waits for no longer */
+
+/* One descriptor that an epoll descriptor watches. */
+struct watch {
+    int epfd, fd; /* epfd 0: none */
+    struct epoll_event event;
+    uint32_t told; /* what an edge has been told of, */
+    uint64_t seen; /* and how much had come by then */
+};
 
 struct pd {
     struct tarn_surface *host;
@@ -34,8 +45,9 @@ struct pd {
     pthread_cond_t changed;
     pthread_t main;
     int socket[FDS_MAX]; /* the surface's, by descriptor; -1: none */
-    bool nonblocking[FDS_MAX];
-    uint64_t generation;   /* of what the host has come to */
+    bool nonblocking[FDS_MAX], inq[FDS_MAX];
+    struct watch watches[WATCHES_MAX]; /* of epoll descriptors */
+    uint64_t generation;               /* of what the host has come to */
     bool waiting;          /* a thread is in a blocking call (there is one at most) ... */
     uint64_t waiting_seen; /* ... and the generation that it has looked at */
     bool finishing;        /* a blocking call has ended, and nobody has asked for its time yet */
@@ -106,7 +118,7 @@ static int fd_new(struct pd *pd, int s) {
     if (fd < 0 || fd >= FDS_MAX)
         return -EMFILE;
     pd->socket[fd] = s;
-    pd->nonblocking[fd] = false;
+    pd->nonblocking[fd] = pd->inq[fd] = false;
     return fd;
 }
 
@@ -170,7 +182,7 @@ static ssize_t read_some(struct pd *pd, int fd, void *data, size_t bytes, int fl
     bool waited = false;
     pthread_mutex_lock(&pd->lock);
     do
-        n = tarn_surface_read(pd->host, socket_of(pd, fd), data, bytes);
+        n = tarn_surface_recv(pd->host, socket_of(pd, fd), data, bytes, flags);
     while (n == -EAGAIN && !pd->nonblocking[fd] && !(flags & MSG_DONTWAIT)
            && await(pd, tarn_surface_now(pd->host) + WAIT_MAX, &waited));
     return leave(pd, waited, n);
@@ -193,8 +205,8 @@ static ssize_t write_all(struct pd *pd, int fd, const void *data, size_t bytes, 
     bool waited = false;
     pthread_mutex_lock(&pd->lock);
     do {
-        n = tarn_surface_write(pd->host, socket_of(pd, fd), (const char *)data + done,
-                               bytes - done);
+        n = tarn_surface_send(pd->host, socket_of(pd, fd), (const char *)data + done, bytes - done,
+                              flags);
         done += n > 0 ? (size_t)n : 0;
         if (done == bytes || (n < 0 && n != -EAGAIN))
             break;
@@ -226,11 +238,32 @@ static ssize_t pd_send(void *user, int fd, const void *data, size_t bytes, int f
     return write_all(user, fd, data, bytes, flags);
 }
 
+/* A socket that blocks waits for the handshake, and writes then what did not go with the SYN. */
+static ssize_t open_with(struct pd *pd, int fd, const void *data, size_t bytes, int flags,
+                         const struct sockaddr *addr, socklen_t addr_bytes) {
+    bool waited = false;
+    pthread_mutex_lock(&pd->lock);
+    int s = socket_of(pd, fd);
+    ssize_t n = tarn_surface_sendto(pd->host, s, data, bytes, flags, addr, addr_bytes);
+    size_t done = n > 0 ? (size_t)n : 0;
+    if ((n < 0 && n != -EINPROGRESS) || pd->nonblocking[fd] || flags & MSG_DONTWAIT)
+        return leave(pd, false, n);
+    while (tarn_surface_poll(pd->host, s) == 0 && await(pd, UINT64_MAX, &waited))
+        continue;
+    while (done < bytes || n == -EINPROGRESS) {
+        n = tarn_surface_send(pd->host, s, (const char *)data + done, bytes - done,
+                              flags & ~MSG_FASTOPEN);
+        done += n > 0 ? (size_t)n : 0;
+        if (done == bytes || n <= 0)
+            break;
+    }
+    return leave(pd, waited, done ? (ssize_t)done : n);
+}
+
 static ssize_t pd_sendto(void *user, int fd, const void *data, size_t bytes, int flags,
                          const struct sockaddr *addr, socklen_t addr_bytes) {
-    (void)addr;
-    (void)addr_bytes;
-    return write_all(user, fd, data, bytes, flags);
+    return flags & MSG_FASTOPEN ? open_with(user, fd, data, bytes, flags, addr, addr_bytes)
+                                : write_all(user, fd, data, bytes, flags);
 }
 
 static size_t total_of(const struct iovec *v, size_t count) {
@@ -255,14 +288,18 @@ static ssize_t scatter(struct pd *pd, int fd, const struct iovec *v, size_t coun
     return n;
 }
 
-static ssize_t gather(struct pd *pd, int fd, const struct iovec *v, size_t count, int flags) {
+/* `to` NULL: not said. */
+static ssize_t gather(struct pd *pd, int fd, const struct iovec *v, size_t count, int flags,
+                      const struct msghdr *to) {
     size_t at = 0;
     char *all = malloc(total_of(v, count) + 1);
     for (size_t i = 0; i < count; i++) {
         memcpy(all + at, v[i].iov_base, v[i].iov_len);
         at += v[i].iov_len;
     }
-    ssize_t n = write_all(pd, fd, all, at, flags);
+    ssize_t n = to && flags & MSG_FASTOPEN
+                    ? open_with(pd, fd, all, at, flags, to->msg_name, to->msg_namelen)
+                    : write_all(pd, fd, all, at, flags);
     int error = errno;
     free(all);
     errno = error;
@@ -274,17 +311,34 @@ static ssize_t pd_readv(void *user, int fd, const struct iovec *v, int count) {
 }
 
 static ssize_t pd_writev(void *user, int fd, const struct iovec *v, int count) {
-    return gather(user, fd, v, (size_t)count, 0);
+    return gather(user, fd, v, (size_t)count, 0, NULL);
 }
 
 static ssize_t pd_recvmsg(void *user, int fd, struct msghdr *msg, int flags) {
-    msg->msg_controllen = 0;
+    struct pd *pd = user;
+    size_t room = msg->msg_controllen;
+    ssize_t n = scatter(user, fd, msg->msg_iov, msg->msg_iovlen, flags);
     msg->msg_flags = 0;
-    return scatter(user, fd, msg->msg_iov, msg->msg_iovlen, flags);
+    msg->msg_controllen = 0;
+    if (n < 0 || socket_of(pd, fd) < 0 || !pd->inq[fd] || room < CMSG_SPACE(sizeof(int)))
+        return n;
+    int64_t unread = 0;
+    struct tarn_surface_info info;
+    pthread_mutex_lock(&pd->lock);
+    (void)tarn_surface_get(pd->host, socket_of(pd, fd), TARN_SURFACE_UNREAD, &unread);
+    if (unread == 0 && tarn_surface_info(pd->host, socket_of(pd, fd), &info, sizeof info) == 0)
+        unread = tarn_surface_poll(pd->host, socket_of(pd, fd)) & POLLRDHUP ? 1 : 0; /* the FIN */
+    pthread_mutex_unlock(&pd->lock);
+    msg->msg_controllen = room;
+    struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+    *c = (struct cmsghdr){CMSG_LEN(sizeof(int)), IPPROTO_TCP, TCP_CM_INQ};
+    memcpy(CMSG_DATA(c), &(int){(int)unread}, sizeof(int));
+    msg->msg_controllen = CMSG_SPACE(sizeof(int));
+    return n;
 }
 
 static ssize_t pd_sendmsg(void *user, int fd, const struct msghdr *msg, int flags) {
-    return gather(user, fd, msg->msg_iov, msg->msg_iovlen, flags);
+    return gather(user, fd, msg->msg_iov, msg->msg_iovlen, flags, msg);
 }
 
 static int pd_fcntl(void *user, int fd, int cmd, ...) {
@@ -343,78 +397,6 @@ static int pd_shutdown(void *user, int fd, int how) {
 
 /* -- options -- */
 
-static int option_of(int level, int name) {
-    if (level == SOL_SOCKET)
-        switch (name) {
-        case SO_REUSEADDR: return TARN_SURFACE_REUSEADDR;
-        case SO_KEEPALIVE: return TARN_SURFACE_KEEPALIVE;
-        case SO_SNDBUF: return TARN_SURFACE_SNDBUF;
-        case SO_ERROR: return TARN_SURFACE_ERROR;
-        default: return -1;
-        }
-    if (level == IPPROTO_TCP)
-        switch (name) {
-        case TCP_NODELAY: return TARN_SURFACE_NODELAY;
-        case TCP_KEEPIDLE: return TARN_SURFACE_KEEPIDLE;
-        case TCP_KEEPINTVL: return TARN_SURFACE_KEEPINTVL;
-        case TCP_KEEPCNT: return TARN_SURFACE_KEEPCNT;
-        case TCP_USER_TIMEOUT: return TARN_SURFACE_USER_TIMEOUT;
-        default: return -1;
-        }
-    return -1;
-}
-
-static uint8_t linux_state(const char *state) {
-    static const char *const names[] = {"",           "ESTABLISHED", "SYN-SENT",  "SYN-RECEIVED",
-                                        "FIN-WAIT-1", "FIN-WAIT-2",  "TIME-WAIT", "CLOSED",
-                                        "CLOSE-WAIT", "LAST-ACK",    "LISTEN",    "CLOSING"};
-    for (uint8_t i = 1; i < sizeof names / sizeof *names; i++)
-        if (strcmp(names[i], state) == 0)
-            return i;
-    return 0;
-}
-
-static uint32_t segments(uint32_t bytes, const struct tarn_surface_info *info) {
-    return info->snd_mss ? (bytes + info->snd_mss - 1) / info->snd_mss : 0;
-}
-
-static struct tcp_info linux_info(const struct tarn_surface_info *i) {
-    struct tcp_info t = {
-        .tcpi_state = linux_state(i->state),
-        .tcpi_ca_state = (uint8_t)(i->in_loss                                 ? TCP_CA_Loss
-                                   : i->in_recovery && !i->lost && !i->resent ? TCP_CA_CWR
-                                   : i->in_recovery                           ? TCP_CA_Recovery
-                                   : i->sacked                                ? TCP_CA_Disorder
-                                                                              : TCP_CA_Open),
-        .tcpi_retransmits = (uint8_t)i->backoffs,
-        .tcpi_backoff = (uint8_t)i->backoffs,
-        .tcpi_options =
-            (uint8_t)((i->timestamps ? TCPI_OPT_TIMESTAMPS : 0) | (i->sack ? TCPI_OPT_SACK : 0)
-                      | (i->window_scaling ? TCPI_OPT_WSCALE : 0) | (i->ecn ? TCPI_OPT_ECN : 0)),
-        .tcpi_snd_wscale = i->snd_wscale & 15,
-        .tcpi_rcv_wscale = i->rcv_wscale & 15,
-        .tcpi_rto = (uint32_t)(i->rto / 1000),
-        .tcpi_snd_mss = i->snd_mss,
-        .tcpi_unacked = segments(i->unacked, i),
-        .tcpi_sacked = segments(i->sacked, i),
-        .tcpi_lost = segments(i->lost + i->resent, i), /* until it is acknowledged, as there */
-        .tcpi_retrans = segments(i->resent, i),
-        .tcpi_pmtu = i->path_mtu,
-        .tcpi_rtt = (uint32_t)(i->srtt / 1000),
-        .tcpi_rttvar = (uint32_t)(i->rttvar / 1000),
-        .tcpi_snd_ssthresh = i->ssthresh == UINT32_MAX ? INT32_MAX : segments(i->ssthresh, i),
-        .tcpi_snd_cwnd = i->snd_mss ? i->cwnd / i->snd_mss : 0,
-        .tcpi_reordering = i->reordering > 3 ? i->reordering : 3,
-        .tcpi_total_retrans = i->retransmits,
-        .tcpi_bytes_acked = i->bytes_acked,
-        .tcpi_bytes_received = i->bytes_received,
-        .tcpi_notsent_bytes = i->unsent,
-        .tcpi_min_rtt = (uint32_t)(i->rtt_min / 1000),
-        .tcpi_snd_wnd = i->snd_wnd,
-    };
-    return t;
-}
-
 static int get_option(struct pd *pd, int s, int level, int name, void *value, socklen_t *bytes) {
     int64_t number;
     if (level == IPPROTO_TCP && name == TCP_INFO) {
@@ -436,7 +418,7 @@ static int get_option(struct pd *pd, int s, int level, int name, void *value, so
         memset(value, 0, *bytes);
         return 0;
     }
-    int option = option_of(level, name);
+    int option = linux_option(level, name);
     if (option < 0 || *bytes < sizeof(int))
         return option < 0 ? -ENOPROTOOPT : -EINVAL;
     int result = tarn_surface_get(pd->host, s, (enum tarn_surface_option)option, &number);
@@ -473,9 +455,13 @@ static int set_option(struct pd *pd, int s, int level, int name, const void *val
         memcpy(&l, value, sizeof l);
         return tarn_surface_set(pd->host, s, TARN_SURFACE_LINGER, l.l_onoff ? l.l_linger : -1);
     }
-    int option = option_of(level, name);
+    int option = linux_option(level, name);
+    if (option == TARN_SURFACE_NOTSENT_LOWAT)
+        return tarn_surface_set(pd->host, s, (enum tarn_surface_option)option, (uint32_t)number);
     if (option < 0)
         return -ENOPROTOOPT;
+    if (option == TARN_SURFACE_RCVBUF && number < 2304)
+        number = 2304;
     if (option == TARN_SURFACE_SNDBUF)
         number = number > INT32_MAX / 2 ? INT32_MAX : number * 2; /* as Linux has it */
     return tarn_surface_set(pd->host, s, (enum tarn_surface_option)option, number);
@@ -485,6 +471,10 @@ static int pd_setsockopt(void *user, int fd, int level, int name, const void *va
                          socklen_t bytes) {
     struct pd *pd = user;
     pthread_mutex_lock(&pd->lock);
+    if (level == IPPROTO_TCP && name == TCP_INQ && socket_of(pd, fd) >= 0) {
+        pd->inq[fd] = *(const int *)value != 0;
+        return (int)leave(pd, false, 0);
+    }
     return (int)leave(pd, false, set_option(pd, socket_of(pd, fd), level, name, value, bytes));
 }
 
@@ -509,6 +499,70 @@ static int pd_poll(void *user, struct pollfd *fds, nfds_t count, int timeout) {
     while ((ready = poll_once(pd, fds, count)) == 0 && timeout != 0 && await(pd, end, &waited))
         continue;
     return (int)leave(pd, waited, ready);
+}
+
+/* -- epoll -- */
+
+static struct watch *watch_of(struct pd *pd, int epfd, int fd) {
+    for (struct watch *w = pd->watches; w < pd->watches + WATCHES_MAX; w++)
+        if (w->epfd == epfd && (epfd == 0 || w->fd == fd))
+            return w;
+    return NULL;
+}
+
+static int pd_epoll_create(void *user, int size) {
+    (void)user;
+    (void)size;
+    return open("/dev/null", O_RDWR);
+}
+
+static int pd_epoll_ctl(void *user, int epfd, int op, int fd, struct epoll_event *event) {
+    struct pd *pd = user;
+    pthread_mutex_lock(&pd->lock);
+    struct watch *w = watch_of(pd, epfd, fd), *place = watch_of(pd, 0, 0);
+    int result = op == EPOLL_CTL_ADD ? (w ? -EEXIST : place ? 0 : -ENOSPC) : w ? 0 : -ENOENT;
+    if (result == 0 && op == EPOLL_CTL_DEL)
+        *w = (struct watch){0};
+    else if (result == 0)
+        *(w ? w : place) = (struct watch){.epfd = epfd, .fd = fd, .event = *event};
+    return (int)leave(pd, false, result);
+}
+
+/* An edge is told once, until it has gone and come again; one shot, and never again. */
+static int epoll_once(struct pd *pd, int epfd, struct epoll_event *events, int max) {
+    int n = 0;
+    for (struct watch *w = pd->watches; w < pd->watches + WATCHES_MAX && n < max; w++) {
+        if (w->epfd != epfd)
+            continue;
+        int now = tarn_surface_poll(pd->host, socket_of(pd, w->fd));
+        uint32_t ready = now < 0 ? 0 : (uint32_t)now & (w->event.events | EPOLLERR | EPOLLHUP);
+        struct tarn_surface_info info = {0};
+        if (now >= 0)
+            (void)tarn_surface_info(pd->host, socket_of(pd, w->fd), &info, sizeof info);
+        if (info.bytes_received != w->seen)
+            w->told &= ~(uint32_t)EPOLLIN;
+        w->seen = info.bytes_received;
+        uint32_t fresh = w->event.events & EPOLLET ? ready & ~w->told : ready;
+        w->told = ready;
+        if (!fresh || !(w->event.events & ~(uint32_t)(EPOLLET | EPOLLONESHOT)))
+            continue;
+        events[n++] = (struct epoll_event){.events = ready, .data = w->event.data};
+        if (w->event.events & EPOLLONESHOT)
+            w->event.events = EPOLLONESHOT;
+    }
+    return n;
+}
+
+static int pd_epoll_wait(void *user, int epfd, struct epoll_event *events, int max, int timeout) {
+    struct pd *pd = user;
+    bool waited = false;
+    pthread_mutex_lock(&pd->lock);
+    uint64_t wait = timeout < 0 ? WAIT_MAX : (uint64_t)timeout * 1000000u;
+    uint64_t end = tarn_surface_now(pd->host) + wait;
+    int n;
+    while ((n = epoll_once(pd, epfd, events, max)) == 0 && timeout != 0 && await(pd, end, &waited))
+        continue;
+    return (int)leave(pd, waited, n);
 }
 
 /* -- the wire and the clock -- */
@@ -569,32 +623,15 @@ static void pd_free(void *user) {
 
 /* -- what is not there -- */
 
-static int pd_epoll_create(void *user, int size) {
-    (void)user;
-    (void)size;
+static int unsupported(void) {
     errno = ENOSYS;
     return -1;
 }
 
-static int pd_epoll_ctl(void *user, int epfd, int op, int fd, struct epoll_event *event) {
-    (void)epfd;
-    (void)op;
-    (void)fd;
-    (void)event;
-    return pd_epoll_create(user, 0);
-}
-
-static int pd_epoll_wait(void *user, int epfd, struct epoll_event *events, int max, int timeout) {
-    (void)epfd;
-    (void)events;
-    (void)max;
-    (void)timeout;
-    return pd_epoll_create(user, 0);
-}
-
 static int pd_pipe(void *user, int fds[2]) {
     (void)fds;
-    return pd_epoll_create(user, 0);
+    (void)user;
+    return unsupported();
 }
 
 static int pd_splice(void *user, int in, loff_t *in_off, int out, loff_t *out_off, size_t bytes,
@@ -605,7 +642,8 @@ static int pd_splice(void *user, int in, loff_t *in_off, int out, loff_t *out_of
     (void)out_off;
     (void)bytes;
     (void)flags;
-    return pd_epoll_create(user, 0);
+    (void)user;
+    return unsupported();
 }
 
 struct packetdrill_calls {

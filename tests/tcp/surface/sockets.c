@@ -213,22 +213,19 @@ int tarn_surface_listen(struct tarn_surface *host, int fd, int backlog) {
     if (err)
         return err;
     /* As in Linux, one more than was asked for may wait. */
+    struct tarn_tcp_budget budget = socket_budget(s);
     uint32_t most = backlog < 0 || backlog > 4096 ? 4096 : (uint32_t)backlog + 1;
     switch (tarn_tcp_listen(host->tcp, &s->local, most, &s->listener)) {
-    case TARN_OK: return 0;
+    case TARN_OK:
+        return tarn_tcp_listener_set_budget(s->listener, &budget) == TARN_OK ? 0 : -EINVAL;
     case TARN_LIMIT: return -EADDRINUSE;
     default: return -EINVAL;
     }
 }
 
-int tarn_surface_connect(struct tarn_surface *host, int fd, const struct sockaddr *addr,
-                         socklen_t bytes) {
-    struct socket *s = socket_of(host, fd);
-    struct tarn_endpoint remote;
-    struct tarn_flow *flow;
-    if (!s)
-        return -EBADF;
-    if (s->listener)
+/* Whether it can be connected at all: 0. */
+static int may_connect(struct socket *s) {
+    if (s->listener || s->deferred)
         return -EISCONN;
     if (s->connecting)
         return -EALREADY;
@@ -237,22 +234,57 @@ int tarn_surface_connect(struct tarn_surface *host, int fd, const struct sockadd
         s->error = 0;
         return -error;
     }
-    if (s->flow)
-        return s->failed ? -ECONNABORTED : -EISCONN;
-    int err = endpoint_from(addr, bytes, s->family, &remote);
-    if (err)
-        return err;
-    switch (tarn_tcp_connect(host->tcp, s->bound ? &s->local : NULL, &remote, host->now, &flow)) {
+    return !s->flow ? 0 : s->failed ? -ECONNABORTED : -EISCONN;
+}
+
+/* `data` goes with the SYN, where fast open can; `*n`: how much was taken. */
+static int open_to(struct tarn_surface *host, struct socket *s, const struct tarn_endpoint *remote,
+                   const struct tarn_span *data, size_t *n) {
+    struct tarn_flow *flow;
+    const struct tarn_endpoint *local = s->bound ? &s->local : NULL;
+    enum tarn_err err =
+        data ? tarn_tcp_connect_with(host->tcp, local, remote, *data, host->now, &flow, n)
+             : tarn_tcp_connect(host->tcp, local, remote, host->now, &flow);
+    switch (err) {
     case TARN_OK: break;
     case TARN_NOT_FOUND: return -ENETUNREACH;
     case TARN_LIMIT: return -EADDRNOTAVAIL;
     default: return -EINVAL;
     }
     s->connecting = true;
+    s->deferred = false;
     take_flow(s, flow);
     socket_apply(s);
     host_settle(host);
     return -EINPROGRESS;
+}
+
+int tarn_surface_connect(struct tarn_surface *host, int fd, const struct sockaddr *addr,
+                         socklen_t bytes) {
+    struct socket *s = socket_of(host, fd);
+    struct tarn_endpoint remote;
+    if (!s)
+        return -EBADF;
+    int err = may_connect(s);
+    err = err ? err : endpoint_from(addr, bytes, s->family, &remote);
+    if (err)
+        return err;
+    if (s->fastopen_connect && tarn_tcp_fast_open_room(host->tcp, &remote.addr) > 0) {
+        s->deferred = true;
+        s->remote = remote;
+        return 0;
+    }
+    return open_to(host, s, &remote, s->fastopen_connect ? &TARN_SPAN_EMPTY : NULL, &(size_t){0});
+}
+
+/* Where no cookie is known, it is asked for and nothing taken, as in Linux. */
+static ssize_t fast_open(struct tarn_surface *host, struct socket *s,
+                         const struct tarn_endpoint *remote, const void *data, size_t bytes) {
+    uint32_t room = tarn_tcp_fast_open_room(host->tcp, &remote->addr);
+    struct tarn_span span = tarn_span_of(data, TARN_MIN(bytes, room));
+    size_t n = 0;
+    int err = open_to(host, s, remote, &span, &n);
+    return err == -EINPROGRESS && n > 0 ? (ssize_t)n : err;
 }
 
 static void accept_next(struct socket *s) {
@@ -297,15 +329,37 @@ static int report(struct socket *s) {
 }
 
 ssize_t tarn_surface_read(struct tarn_surface *host, int fd, void *data, size_t bytes) {
+    return tarn_surface_recv(host, fd, data, bytes, 0);
+}
+
+static enum tarn_err receive(struct socket *s, void *data, size_t bytes, int flags, size_t *n) {
+    struct tarn_bytes piece;
+    if (flags & MSG_PEEK)
+        return tarn_tcp_peek(s->flow, 0, tarn_bytes_of(data, bytes), n);
+    if (!(flags & MSG_TRUNC))
+        return tarn_flow_read(s->flow, tarn_bytes_of(data, bytes), n);
+    enum tarn_err err = TARN_OK;
+    *n = 0;
+    while (*n < bytes && (err = tarn_flow_peek(s->flow, &piece)) == TARN_OK) {
+        size_t some = TARN_MIN(piece.len, bytes - *n);
+        tarn_flow_consume(s->flow, some);
+        *n += some;
+    }
+    return *n ? TARN_OK : err;
+}
+
+ssize_t tarn_surface_recv(struct tarn_surface *host, int fd, void *data, size_t bytes, int flags) {
     struct socket *s = socket_of(host, fd);
     size_t n;
     if (!s)
         return -EBADF;
+    if (flags & ~(MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_NOSIGNAL | MSG_WAITALL))
+        return -EOPNOTSUPP;
     if (s->connecting)
         return -EAGAIN;
     if (!s->flow || (s->failed && !s->error && !s->established))
         return -ENOTCONN;
-    enum tarn_err err = tarn_flow_read(s->flow, tarn_bytes_of(data, bytes), &n);
+    enum tarn_err err = receive(s, data, bytes, flags, &n);
     host_settle(host);
     if (err == TARN_OK)
         return (ssize_t)n;
@@ -320,21 +374,44 @@ static uint32_t queued(const struct socket *s) {
 }
 
 ssize_t tarn_surface_write(struct tarn_surface *host, int fd, const void *data, size_t bytes) {
+    return tarn_surface_send(host, fd, data, bytes, 0);
+}
+
+ssize_t tarn_surface_sendto(struct tarn_surface *host, int fd, const void *data, size_t bytes,
+                            int flags, const struct sockaddr *addr, socklen_t addr_bytes) {
+    struct socket *s = socket_of(host, fd);
+    struct tarn_endpoint remote;
+    if (!s)
+        return -EBADF;
+    bool connected = s->flow && !s->connecting && !s->failed;
+    if (!(flags & MSG_FASTOPEN) || connected)
+        return tarn_surface_send(host, fd, data, bytes, flags & ~MSG_FASTOPEN);
+    int err = s->write_shut ? -EPIPE : may_connect(s);
+    err = err ? err : endpoint_from(addr, addr_bytes, s->family, &remote);
+    return err ? err : fast_open(host, s, &remote, data, bytes);
+}
+
+ssize_t tarn_surface_send(struct tarn_surface *host, int fd, const void *data, size_t bytes,
+                          int flags) {
     struct socket *s = socket_of(host, fd);
     size_t n = 0;
     if (!s)
         return -EBADF;
+    if (flags & ~(MSG_MORE | MSG_EOR | MSG_DONTWAIT | MSG_NOSIGNAL))
+        return -EOPNOTSUPP;
+    if (s->deferred)
+        return fast_open(host, s, &s->remote, data, bytes);
     if (s->error)
         return report(s);
     if (!s->flow || s->write_shut || s->failed)
         return -EPIPE;
     if (s->connecting)
         return -EAGAIN;
-    uint32_t used = queued(s);
-    size_t room = used < s->sndbuf ? s->sndbuf - used : 0;
-    if (room == 0)
-        return bytes ? -EAGAIN : 0;
-    enum tarn_err err = tarn_flow_write(s->flow, tarn_span_of(data, TARN_MIN(bytes, room)), &n);
+    if (bytes == 0)
+        return 0;
+    struct tarn_span span = tarn_span_of(data, bytes);
+    enum tarn_err err = flags & MSG_MORE ? tarn_tcp_write_more(s->flow, span, &n)
+                                         : tarn_flow_write(s->flow, span, &n);
     host_settle(host);
     if (err == TARN_OK)
         return (ssize_t)n;
@@ -388,6 +465,13 @@ int tarn_surface_abort(struct tarn_surface *host, int fd) {
 
 /* -- looking -- */
 
+static uint32_t unsent(const struct socket *s) {
+    struct tarn_tcp_info info;
+    if (tarn_tcp_info(s->flow, &info) != TARN_OK)
+        return 0;
+    return info.queued_bytes - TARN_MIN(info.unacked_bytes, info.queued_bytes);
+}
+
 static int poll_flow(const struct socket *s) {
     struct tarn_bytes piece;
     if (s->connecting)
@@ -400,7 +484,9 @@ static int poll_flow(const struct socket *s) {
     events |= err == TARN_OK || ended ? POLLIN | POLLRDNORM : 0;
     events |= ended ? POLLRDHUP : 0;
     events |= closed ? POLLHUP : 0;
-    events |= s->write_shut || used + used / 2 <= s->sndbuf ? POLLOUT | POLLWRNORM : 0;
+    bool low = !s->notsent_lowat || unsent(s) < s->notsent_lowat;
+    bool room = low && used + used / 2 <= s->sndbuf;
+    events |= s->write_shut || room ? POLLOUT | POLLWRNORM : 0;
     return events;
 }
 
@@ -410,6 +496,8 @@ int tarn_surface_poll(struct tarn_surface *host, int fd) {
         return -EBADF;
     if (s->flow)
         return poll_flow(s);
+    if (s->deferred)
+        return POLLOUT | POLLWRNORM;
     if (!s->listener)
         return POLLOUT | POLLHUP;
     accept_next(s);

@@ -20,8 +20,8 @@
  * An error of the connection is reported once, by the first call that meets it or by
  * TARN_SURFACE_ERROR; then reading answers 0 and writing -EPIPE.
  *
- * What differs from Linux: buffers are the host's and not a socket's, but for the send limit;
- * binding knows nothing of connections in TIME-WAIT; there is no MSG_ flag.
+ * What differs from Linux: binding knows nothing of connections in TIME-WAIT; SO_SNDBUF and
+ * SO_RCVBUF are bytes of payload, not doubled; nothing blocks, whatever MSG_DONTWAIT says.
  *
  * One host is used by one thread at a time; any number of hosts may be open.
  */
@@ -52,7 +52,9 @@ struct tarn_surface;
  *   cc=cubic           or newreno, bbr
  *   iw=10              the initial window in segments
  *   ecn=accept         or ask, accurate, off
- *   sack=1 timestamps=1 wscale=1 cookies=1 fast_open=0 pacing=0
+ *   accecn_option=1    AccECN's option
+ *   sack=1 timestamps=1 wscale=1 cookies=1 pacing=0
+ *   fast_open=0        1: as Linux with TCP_FASTOPEN on every listener; 2: also without cookies
  *   rto_min=200 ack_delay=40 time_wait=60000 fin_wait_2=60000 user_timeout=900000
  *   connect_timeout=127000   milliseconds */
 struct tarn_surface *tarn_surface_open(const char *options);
@@ -88,6 +90,15 @@ int tarn_surface_connect(struct tarn_surface *host, int fd, const struct sockadd
                          socklen_t bytes);
 ssize_t tarn_surface_read(struct tarn_surface *host, int fd, void *data, size_t bytes);
 ssize_t tarn_surface_write(struct tarn_surface *host, int fd, const void *data, size_t bytes);
+/* MSG_PEEK, MSG_TRUNC (what is read is thrown away); MSG_MORE, and MSG_FASTOPEN in sendto on a
+ * socket that is not connected: the connection is opened to `addr`, with data where the peer's
+ * cookie is known, else -EINPROGRESS as connect. MSG_DONTWAIT, MSG_NOSIGNAL, MSG_WAITALL and
+ * MSG_EOR change nothing; any other flag is -EOPNOTSUPP. */
+ssize_t tarn_surface_recv(struct tarn_surface *host, int fd, void *data, size_t bytes, int flags);
+ssize_t tarn_surface_send(struct tarn_surface *host, int fd, const void *data, size_t bytes,
+                          int flags);
+ssize_t tarn_surface_sendto(struct tarn_surface *host, int fd, const void *data, size_t bytes,
+                            int flags, const struct sockaddr *addr, socklen_t addr_bytes);
 int tarn_surface_shutdown(struct tarn_surface *host, int fd, int how); /* SHUT_RD, _WR, _RDWR */
 int tarn_surface_close(struct tarn_surface *host, int fd);
 /* As close with a linger of 0: the peer sees a reset. */
@@ -114,6 +125,13 @@ enum tarn_surface_option {
     TARN_SURFACE_UNREAD,         /* get: bytes to read (SIOCINQ) */
     TARN_SURFACE_UNACKNOWLEDGED, /* get: bytes written and not acknowledged (SIOCOUTQ) */
     TARN_SURFACE_UNSENT,         /* get: of those, never sent (SIOCOUTQNSD) */
+    TARN_SURFACE_RCVBUF,         /* the receive window, at least 2304; 0: the host's, and tuned */
+    TARN_SURFACE_CORK,           /* 0, 1 */
+    TARN_SURFACE_NOTSENT_LOWAT,  /* bytes never sent that hold a writer back; 0: none do */
+    TARN_SURFACE_MAXSEG,         /* 88 to 32767, 0: the path's; get: what a segment may carry now */
+    TARN_SURFACE_FASTOPEN,       /* a listener's; taken, where the host has fast_open */
+    TARN_SURFACE_FASTOPEN_CONNECT, /* 0, 1: connect waits for the first write, which goes with the
+                                      SYN */
 };
 int tarn_surface_set(struct tarn_surface *host, int fd, enum tarn_surface_option option,
                      int64_t value);
@@ -144,6 +162,12 @@ struct tarn_surface_info {
     uint64_t bytes_acked, bytes_received;
     uint32_t resent;     /* of unacked: sent again, and not SACKed or lost since */
     uint32_t reordering; /* the furthest that one of unacked was overtaken, in segments */
+    uint32_t segments_in, segments_out, data_segments_in, data_segments_out;
+    uint32_t out_of_order_segments, duplicate_segments, accurate_ecn;
+    uint32_t fast_open; /* data went with the SYN, and was taken */
+    uint64_t bytes_sent, bytes_resent, ce_bytes;
+    uint64_t since_data_in, since_ack_in, since_data_out;
+    uint64_t busy, window_limited, buffer_limited;
 };
 /* Of a socket with a connection, or of a listener (state "LISTEN" and nothing else). `bytes` is
  * sizeof *info: fields that a later version has at the end are not written. */

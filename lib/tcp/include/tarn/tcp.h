@@ -91,6 +91,8 @@ struct tarn_tcp_options {
     bool fast_open; /* RFC 7413: cookies are given, honoured, and asked for where connect_with is
                      * used. What comes with a SYN may come twice: for requests that may, only */
     bool count;     /* each connection counts what tarn_tcp_info has under `count` [not] */
+    bool fast_open_without_cookie; /* and data is taken from, and sent to, anybody: only where no
+                                    * address can be forged */
     bool pacing; /* a window is spread over the round trip, whatever the controller (BBR always) */
 };
 
@@ -147,6 +149,9 @@ TARN_MUST_USE enum tarn_err tarn_tcp_connect_with(struct tarn_tcp *tcp,
                                                   const struct tarn_endpoint *remote,
                                                   struct tarn_span data, tarn_time now,
                                                   struct tarn_flow **out, size_t *n);
+
+/* How much data for that address would go with the SYN; 0: no cookie is known. */
+uint32_t tarn_tcp_fast_open_room(const struct tarn_tcp *tcp, const struct tarn_ip_addr *remote);
 
 /* -- standing in for other hosts ------------------------------------------------------------- */
 
@@ -243,6 +248,7 @@ struct tarn_tcp_info {
     bool sack, timestamps, window_scaling; /* negotiated */
     bool ecn, accurate_ecn;                /* accurate_ecn: ecn by RFC 9768 */
     bool accurate_ecn_option;              /* and the peer sends its option */
+    bool syn_data_acked;                   /* data went with the SYN, and was taken (RFC 7413) */
     bool nodelay, in_recovery, in_loss;    /* fast recovery; after a retransmission timeout */
     uint8_t snd_wscale, rcv_wscale;
     uint8_t backoffs; /* retransmission timeouts in a row */
