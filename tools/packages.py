@@ -17,7 +17,7 @@ TEST = BUILD + ['redis-tools', 'python3-redis', 'mtools', 'dosfstools', 'libarch
                 'isc-dhcp-client', 'nmap', 'tshark', 'traceroute',
                 'qemu-utils', 'libnbd-bin', 'fio', 'fdisk', 'procps', 'tcpdump', 'bind9-utils', 'bind9-dnsutils',
                 'ldnsutils', 'knot', 'knot-dnsutils', 'nsd', 'unbound',
-                'valgrind', 'openssl', 'gnutls-bin', 'busybox', 'gdb'] + QEMU
+                'valgrind', 'openssl', 'gnutls-bin', 'frama-c-base', 'cvc4', 'z3', 'busybox', 'gdb'] + QEMU
 FUZZ = TEST + ['libclang-rt-19-dev']
 BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk', 'nftables', 'slirp4netns', 'passt',
                'qemu-utils', 'fio', 'redis-tools']  # some are built with the tests

@@ -3,6 +3,9 @@
 
 struct tarn_span tarn_span_str(const char *str) {
     size_t len = 0; /* strlen is the C library's, which is not below this */
+    /*@ loop invariant \forall integer i; 0 <= i < len ==> str[i] != 0;
+      @ loop invariant \exists integer n; len <= n && \valid_read(str + (0 .. n)) && str[n] == 0;
+      @ loop assigns len; */
     while (str[len] != '\0')
         len++;
     return (struct tarn_span){(const uint8_t *)str, len};
@@ -21,6 +24,9 @@ bool tarn_span_equal_nocase(struct tarn_span a, struct tarn_span b) {
         return true; /* most that is alike is so to the letter */
     if (a.len != b.len)
         return false;
+    /*@ loop invariant i <= a.len;
+      @ loop assigns i;
+      @ loop variant a.len - i; */
     for (size_t i = 0; i < a.len; i++)
         if (lower(a.ptr[i]) != lower(b.ptr[i]))
             return false;
@@ -38,13 +44,12 @@ bool tarn_span_ends(struct tarn_span s, struct tarn_span suffix) {
 }
 
 static uint64_t word_at(struct tarn_span s, size_t i) {
-    uint64_t word;
-    __builtin_memcpy(&word, s.ptr + i, sizeof word);
-    return word;
+    return tarn_load_u64le(s.ptr + i);
 }
 
+/* Of two that differ: the first byte, which is the lowest, decides. */
 static int word_order(uint64_t x, uint64_t y) {
-    return TARN_BE64_(x) < TARN_BE64_(y) ? -1 : 1;
+    return __builtin_bswap64(x) < __builtin_bswap64(y) ? -1 : 1;
 }
 
 /* Eight bytes at a time: what is compared most are keys, which are short and differ early, so that
@@ -53,11 +58,17 @@ int tarn_span_compare(struct tarn_span a, struct tarn_span b) {
     size_t n = TARN_MIN(a.len, b.len), i = 0, last = n - 8;
     int by_length = (a.len > b.len) - (a.len < b.len);
     if (n < 8) {
+        /*@ loop invariant i <= n;
+          @ loop assigns i;
+          @ loop variant n - i; */
         for (; i < n; i++)
             if (a.ptr[i] != b.ptr[i])
                 return a.ptr[i] < b.ptr[i] ? -1 : 1;
         return by_length;
     }
+    /*@ loop invariant i <= last + 8;
+      @ loop assigns i;
+      @ loop variant last - i; */
     for (; i < last; i += 8)
         if (word_at(a, i) != word_at(b, i))
             return word_order(word_at(a, i), word_at(b, i));
@@ -69,11 +80,17 @@ int tarn_span_compare(struct tarn_span a, struct tarn_span b) {
 bool tarn_span_find(struct tarn_span s, uint8_t byte, size_t *index) {
     const uint64_t ones = UINT64_MAX / 255, highs = ones << 7;
     size_t i = 0;
+    /*@ loop invariant i <= s.len;
+      @ loop assigns i;
+      @ loop variant s.len - i; */
     for (; s.len - i >= 8; i += 8) {
         uint64_t x = word_at(s, i) ^ (ones * byte); /* a zero where the byte is */
         if ((x - ones) & ~x & highs)
             break;
     }
+    /*@ loop invariant i <= s.len;
+      @ loop assigns i;
+      @ loop variant s.len - i; */
     for (; i < s.len; i++) {
         if (s.ptr[i] == byte) {
             *index = i;
@@ -96,17 +113,27 @@ bool tarn_span_split(struct tarn_span *s, uint8_t byte, struct tarn_span *head) 
 }
 
 static bool in_set(uint8_t c, const char *set) {
-    for (; *set; set++)
-        if ((uint8_t)*set == c)
+    /*@ loop invariant \exists integer n; i <= n && \valid_read(set + (0 .. n)) && set[n] == 0;
+      @ loop invariant \forall integer k; 0 <= k < i ==> set[k] != 0;
+      @ loop assigns i; */
+    for (size_t i = 0; set[i] != '\0'; i++)
+        if ((uint8_t)set[i] == c)
             return true;
     return false;
 }
 
 struct tarn_span tarn_span_trim(struct tarn_span s, const char *set) {
+    /*@ loop invariant s.len <= \at(s.len, Pre);
+      @ loop invariant s.ptr == \at(s.ptr, Pre) + (\at(s.len, Pre) - s.len);
+      @ loop assigns s;
+      @ loop variant s.len; */
     while (s.len && in_set(s.ptr[0], set)) {
         s.ptr++;
         s.len--;
     }
+    /*@ loop invariant s.len <= \at(s.len, LoopEntry);
+      @ loop assigns s.len;
+      @ loop variant s.len; */
     while (s.len && in_set(s.ptr[s.len - 1], set))
         s.len--;
     return s;
@@ -124,6 +151,9 @@ static bool parse_number(struct tarn_span s, unsigned base, uint64_t max, uint64
     uint64_t v = 0;
     if (s.len == 0)
         return false;
+    /*@ loop invariant i <= s.len && (i == 0 || v <= max);
+      @ loop assigns i, v;
+      @ loop variant s.len - i; */
     for (size_t i = 0; i < s.len; i++) {
         int d = digit_value(s.ptr[i], base);
         if (d < 0 || (uint64_t)d > max || v > (max - (uint64_t)d) / base)

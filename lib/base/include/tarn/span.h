@@ -8,7 +8,7 @@
 #ifndef TARN_SPAN_H
 #define TARN_SPAN_H
 
-#include <tarn/compiler.h>
+#include <tarn/byteorder.h>
 
 struct tarn_span {
     const uint8_t *ptr;
@@ -82,33 +82,22 @@ static inline TARN_MUST_USE bool tarn_span_u8(struct tarn_span *s, uint8_t *out)
     s->len -= 1;
     return true;
 }
-#define TARN_SPAN_READER_(name, type, swap)                                                        \
+#define TARN_SPAN_READER_(name, type)                                                              \
     static inline TARN_MUST_USE bool tarn_span_##name(struct tarn_span *s, type *out) {            \
-        type v;                                                                                    \
-        if (TARN_UNLIKELY(s->len < sizeof v))                                                      \
+        if (TARN_UNLIKELY(s->len < sizeof *out))                                                   \
             return false;                                                                          \
-        __builtin_memcpy(&v, s->ptr, sizeof v);                                                    \
-        *out = (type)swap(v);                                                                      \
-        s->ptr += sizeof v;                                                                        \
-        s->len -= sizeof v;                                                                        \
+        *out = tarn_load_##name(s->ptr);                                                           \
+        s->ptr += sizeof *out;                                                                     \
+        s->len -= sizeof *out;                                                                     \
         return true;                                                                               \
     }
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define TARN_BE16_ __builtin_bswap16
-#define TARN_BE32_ __builtin_bswap32
-#define TARN_BE64_ __builtin_bswap64
-#define TARN_LE_
-#else
-#error "Tarn runs on little-endian machines: big-endian ones are untested"
-#endif
-TARN_SPAN_READER_(u16be, uint16_t, TARN_BE16_)
-TARN_SPAN_READER_(u32be, uint32_t, TARN_BE32_)
-TARN_SPAN_READER_(u64be, uint64_t, TARN_BE64_)
-TARN_SPAN_READER_(u16le, uint16_t, TARN_LE_)
-TARN_SPAN_READER_(u32le, uint32_t, TARN_LE_)
-TARN_SPAN_READER_(u64le, uint64_t, TARN_LE_)
+TARN_SPAN_READER_(u16be, uint16_t)
+TARN_SPAN_READER_(u32be, uint32_t)
+TARN_SPAN_READER_(u64be, uint64_t)
+TARN_SPAN_READER_(u16le, uint16_t)
+TARN_SPAN_READER_(u32le, uint32_t)
+TARN_SPAN_READER_(u64le, uint64_t)
 #undef TARN_SPAN_READER_
-#undef TARN_LE_
 
 /* Looking without consuming. */
 

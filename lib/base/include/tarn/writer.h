@@ -45,22 +45,19 @@ static inline void tarn_writer_u8(struct tarn_writer *w, uint8_t v) {
     if (p)
         *p = v;
 }
-#define TARN_WRITER_PUT_(name, type, swap)                                                         \
+#define TARN_WRITER_PUT_(name, type)                                                               \
     static inline void tarn_writer_##name(struct tarn_writer *w, type v) {                         \
         uint8_t *p = tarn_writer_reserve(w, sizeof v);                                             \
-        v = (type)swap(v);                                                                         \
         if (p)                                                                                     \
-            __builtin_memcpy(p, &v, sizeof v);                                                     \
+            tarn_store_##name(p, v);                                                               \
     }
-#define TARN_LE_
-TARN_WRITER_PUT_(u16be, uint16_t, TARN_BE16_)
-TARN_WRITER_PUT_(u32be, uint32_t, TARN_BE32_)
-TARN_WRITER_PUT_(u64be, uint64_t, TARN_BE64_)
-TARN_WRITER_PUT_(u16le, uint16_t, TARN_LE_)
-TARN_WRITER_PUT_(u32le, uint32_t, TARN_LE_)
-TARN_WRITER_PUT_(u64le, uint64_t, TARN_LE_)
+TARN_WRITER_PUT_(u16be, uint16_t)
+TARN_WRITER_PUT_(u32be, uint32_t)
+TARN_WRITER_PUT_(u64be, uint64_t)
+TARN_WRITER_PUT_(u16le, uint16_t)
+TARN_WRITER_PUT_(u32le, uint32_t)
+TARN_WRITER_PUT_(u64le, uint64_t)
 #undef TARN_WRITER_PUT_
-#undef TARN_LE_
 static inline void tarn_writer_mem(struct tarn_writer *w, const void *src, size_t n) {
     uint8_t *p = tarn_writer_reserve(w, n);
     if (p)
