@@ -325,8 +325,7 @@ Test(client, a_closed_port_is_no_reason_to_wait) {
     fake.script = port_closed;
     begin(&asked, "a.example.", TARN_DNS_A);
     fake_turn();
-    cr_assert_eq(asked.done, 0, "the first recv said it, the timer goes on");
-    fake_pass(client, fake_now + TARN_SEC(1));
+    cr_assert_eq(asked.done, 1, "the other server was asked at once");
     cr_assert_str_eq(asked.text, "192.0.2.1 192.0.2.2");
 }
 
@@ -452,4 +451,102 @@ Test(client, a_request_may_start_again_in_its_done) {
     cr_assert_eq(tarn_resolver_start(tarn_dns_client_resolver(client), &r), TARN_OK);
     fake_turn();
     cr_assert(again == 5 && stats().sent == 1);
+}
+
+Test(client, a_server_that_answers_before_the_call_returns) {
+    fake.at_once = true;
+    cr_assert_str_eq(resolve("a.example.", TARN_DNS_A), "192.0.2.1 192.0.2.2");
+    cr_assert_str_eq(resolve("no.example.", TARN_DNS_A), "not found no name");
+    cr_assert(fake.datagrams == 2 && fake.streams == 0);
+}
+
+/* -- DNS over TLS and over HTTPS ----------------------------------------------------------------
+ */
+
+static void secure_client(struct tarn_dns_secrecy secrecy) {
+    tarn_dns_client_free(client);
+    client_new((struct tarn_dns_client_config){.secure = &fake.secure_way, .secrecy = secrecy});
+}
+/* The streams that wait are at their end. */
+static void close_idle(void) {
+    for (size_t i = 0; i < FAKE_ENDS; i++)
+        if (fake.ends[i].used && fake.ends[i].stream)
+            fake.ends[i].refused = true;
+}
+
+Test(client, rfc7858_questions_go_padded_over_one_stream) {
+    secure_client((struct tarn_dns_secrecy){0});
+    cr_assert_str_eq(resolve("a.example.", TARN_DNS_A), "192.0.2.1 192.0.2.2");
+    cr_assert_eq(last_query.len % 128, 0, "RFC 8467");
+    cr_assert_str_eq(resolve("n7.example.", TARN_DNS_A), "10.0.0.1");
+    cr_assert(fake.secure == 1 && fake.datagrams == 0 && fake.streams == 0 && stats().reused == 1);
+    fake_now += TARN_SEC(11);
+    cr_assert_str_eq(resolve("n8.example.", TARN_DNS_A), "10.0.0.1");
+    cr_assert_eq(fake.secure, 2, "what waited long is not used");
+    close_idle();
+    cr_assert_str_eq(resolve("n9.example.", TARN_DNS_A), "10.0.0.1");
+    cr_assert(fake.secure == 3 && fake.datagrams == 0, "closed meanwhile: at once anew");
+    cr_assert_str_eq(resolve("no.example.", TARN_DNS_A), "not found no name");
+}
+
+Test(client, rfc8310_strict_nothing_goes_out_in_the_open) {
+    secure_client((struct tarn_dns_secrecy){0});
+    fake.refuse_secure = true;
+    cr_assert_str_eq(resolve("a.example.", TARN_DNS_A), "io");
+    cr_assert(fake.datagrams == 0 && fake.streams == 0 && fake.secure >= 2);
+    fake.refuse_secure = false;
+    silent = 3;
+    cr_assert_str_eq(resolve("a.example.", TARN_DNS_A), "io");
+    cr_assert(fake.datagrams == 0 && fake.streams == 0);
+}
+
+Test(client, rfc7858_4_1_opportunistic_asks_in_the_open_for_a_while) {
+    secure_client((struct tarn_dns_secrecy){.opportunistic = true, .open_port = 5353});
+    fake.refuse_secure = true;
+    cr_assert_str_eq(resolve("a.example.", TARN_DNS_A), "192.0.2.1 192.0.2.2");
+    cr_assert(fake.datagrams == 1 && fake.udp_port == 5353);
+    unsigned tried = fake.secure;
+    cr_assert_str_eq(resolve("n1.example.", TARN_DNS_A), "10.0.0.1");
+    cr_assert(fake.secure == tried && fake.datagrams == 2);
+    fake.refuse_secure = false;
+    fake_now += TARN_SEC(400);
+    unsigned datagrams = fake.datagrams;
+    cr_assert_str_eq(resolve("n2.example.", TARN_DNS_A), "10.0.0.1");
+    cr_assert(fake.secure == tried + 1 && fake.datagrams == datagrams);
+}
+
+#define HTTP_OK "HTTP/1.1 200 OK\r\ncontent-TYPE:application/dns-message\r\nContent-Length: "
+static const struct tarn_dns_secrecy https = {.https_host = TARN_SPAN_LIT("dns.example")};
+
+Test(client, rfc8484_over_https) {
+    secure_client(https);
+    fake.http = HTTP_OK;
+    cr_assert_str_eq(resolve("a.example.", TARN_DNS_A), "192.0.2.1 192.0.2.2");
+    cr_assert_eq(strncmp(resolve("big.example.", TARN_DNS_A), "10.0.0.", 7), 0);
+    cr_assert(fake.secure == 1 && fake.datagrams == 0 && stats().reused >= 1);
+    fake.http = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/dns-message\r\n"
+                "Content-Length: ";
+    cr_assert_str_eq(resolve("n1.example.", TARN_DNS_A), "10.0.0.1");
+    cr_assert_str_eq(resolve("n2.example.", TARN_DNS_A), "10.0.0.1");
+    cr_assert_eq(fake.secure, 2, "the server said that it would close");
+}
+
+Test(client, rfc8484_4_2_1_anything_but_an_answer_is_none) {
+    static const char *const bad[] = {
+        "HTTP/1.1 404 No\r\nContent-Type: application/dns-message\r\nContent-Length: ",
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: ",
+        "HTTP/1.1 200 OK\r\nContent-Type: application/dns-message\r\nX: ",
+        "HTTP/1.1 200 OK\r\nContent-Type: application/dns-message\r\nContent-Length: 5\r\n"
+        "Content-Length: ",
+        "HTTP/1.1 200 OK\r\nContent-Type: application/dns-message\r\n"
+        "Transfer-Encoding: chunked\r\nContent-Length: ",
+        "HTTP/1.1 200 OK\r\nContent-Type: application/dns-message\r\nContent-Length: 99999",
+        "SSH-2.0\r\n",
+    };
+    for (size_t i = 0; i < TARN_COUNT_OF(bad); i++) {
+        secure_client(https);
+        fake.http = bad[i];
+        cr_assert_str_eq(resolve("a.example.", TARN_DNS_A), "io", "%zu", i);
+        cr_assert_eq(fake.datagrams, 0);
+    }
 }

@@ -14,7 +14,7 @@ struct fake_end {
     struct tarn_datagram udp;
     struct tarn_flow flow;
     struct tarn_task task;
-    bool used, stream, refused;
+    bool used, stream, refused, secure;
     struct tarn_endpoint remote;
     uint8_t *replies[FAKE_REPLIES];
     size_t lens[FAKE_REPLIES], first, count; /* of a stream: how much of the first was read */
@@ -25,7 +25,11 @@ static struct {
     struct tarn_net net;
     struct tarn_tasks tasks;
     struct fake_end ends[FAKE_ENDS], *current;
-    unsigned datagrams, streams, live;
+    unsigned datagrams, streams, secure, live;
+    const char *http;            /* the head of answers, before their length; NULL: no HTTP */
+    bool refuse_secure, at_once; /* at_once: datagrams are there before send returns */
+    uint16_t udp_port;           /* of the last datagram */
+    struct tarn_dns_secure secure_way;
     void (*script)(const struct tarn_endpoint *server, bool stream, struct tarn_span query);
 } fake;
 
@@ -34,9 +38,16 @@ static inline void fake_reply(struct tarn_span bytes) {
     if (e->count == FAKE_REPLIES)
         return;
     size_t i = (e->first + e->count++) % FAKE_REPLIES;
-    size_t head = e->stream ? 2 : 0;
+    char http[300];
+    bool is_http = e->stream && e->secure && fake.http;
+    size_t head = is_http
+                      ? (size_t)snprintf(http, sizeof http, "%s%zu\r\n\r\n", fake.http, bytes.len)
+                  : e->stream ? 2
+                              : 0;
     e->replies[i] = malloc(bytes.len + head + 1);
-    if (head) {
+    if (is_http) {
+        memcpy(e->replies[i], http, head);
+    } else if (head) {
         e->replies[i][0] = (uint8_t)(bytes.len >> 8);
         e->replies[i][1] = (uint8_t)bytes.len;
     }
@@ -88,6 +99,7 @@ static inline enum tarn_err fake_send(struct tarn_datagram *d,
     if (info || nv != 1)
         abort();
     fake.datagrams++;
+    fake.udp_port = e->remote.port;
     fake.current = e;
     fake.script(&e->remote, false, *v);
     return TARN_OK;
@@ -98,7 +110,7 @@ static inline enum tarn_err fake_recv(struct tarn_datagram *d, struct tarn_bytes
     (void)info;
     if (e->refused)
         return TARN_PEER;
-    if (!e->count || tarn_task_is_posted(&e->task))
+    if (!e->count || (tarn_task_is_posted(&e->task) && !fake.at_once))
         return TARN_AGAIN;
     *n = e->lens[e->first];
     tarn_bytes_copy(buf, tarn_span_of(e->replies[e->first], *n));
@@ -125,11 +137,25 @@ static inline enum tarn_err fake_write(struct tarn_flow *f, const struct tarn_sp
                                        size_t *n) {
     struct fake_end *e = TARN_CONTAINER_OF(f, struct fake_end, flow);
     (void)nv;
+    if (e->refused)
+        return TARN_PEER;
     *n = tarn_bytes_copy(tarn_bytes_after(TARN_BYTES_ARRAY(e->in), e->in_len), *v);
     e->in_len += *n;
     struct tarn_span in = tarn_span_first(TARN_SPAN_ARRAY(e->in), e->in_len), query;
-    uint16_t len;
-    if (tarn_span_u16be(&in, &len) && tarn_span_take(&in, len, &query)) {
+    uint16_t len = 0;
+    if (e->secure && fake.http) {
+        e->in[TARN_MIN(e->in_len, sizeof e->in - 1)] = 0;
+        const char *end = strstr((char *)e->in, "\r\n\r\n");
+        const char *length = strstr((char *)e->in, "Content-Length: ");
+        if (!end || !length)
+            return TARN_OK;
+        len = (uint16_t)atoi(length + 16);
+        in = tarn_span_after(in, (size_t)(end + 4 - (const char *)in.ptr));
+    } else if (!tarn_span_u16be(&in, &len)) {
+        return TARN_OK;
+    }
+    if (tarn_span_take(&in, len, &query)) {
+        e->in_len = 0;
         fake.current = e;
         fake.script(&e->remote, true, query);
     }
@@ -168,6 +194,20 @@ static inline enum tarn_err fake_dial(struct tarn_net *net, const struct tarn_en
 }
 static const struct tarn_net_ops fake_net_ops = {.connect = fake_dial, .datagram = fake_datagram};
 
+static inline enum tarn_err fake_secure_connect(struct tarn_dns_secure *s,
+                                                const struct tarn_endpoint *server,
+                                                struct tarn_flow **out) {
+    (void)s;
+    fake.secure++;
+    if (fake.refuse_secure)
+        return TARN_PEER;
+    enum tarn_err err = fake_dial(&fake.net, server, out);
+    fake.streams--;
+    TARN_CONTAINER_OF(*out, struct fake_end, flow)->secure = true;
+    return err;
+}
+static const struct tarn_dns_secure_ops fake_secure_ops = {.connect = fake_secure_connect};
+
 static inline void fake_turn(void) {
     for (unsigned i = 0; tarn_tasks_pending(&fake.tasks); i++) {
         if (i > 100000)
@@ -178,6 +218,7 @@ static inline void fake_turn(void) {
 static inline void fake_init(void) {
     memset(&fake, 0, sizeof fake);
     fake.net.ops = &fake_net_ops;
+    fake.secure_way.ops = &fake_secure_ops;
     tarn_tasks_init(&fake.tasks);
 }
 

@@ -227,6 +227,8 @@ static const struct tarn_resolver_ops resolver_ops = {.start = resolver_start,
 
 void tarn_dns_client_set_servers(struct tarn_dns_client *c, const struct tarn_endpoint *servers,
                                  unsigned count) {
+    for (unsigned i = 0; i < c->server_count; i++)
+        dns_idle_end(&TARN_AT(c->servers, i));
     c->server_count = TARN_MIN(count, (unsigned)TARN_DNS_SERVERS_MAX);
     for (unsigned i = 0; i < c->server_count; i++) {
         struct dns_asked *s = &TARN_AT(c->servers, i);
@@ -294,6 +296,7 @@ void tarn_dns_client_free(struct tarn_dns_client *c) {
     struct tarn_alloc *alloc = c->config.alloc;
     TARN_ASSERT(c->requests == 0);
     tarn_task_cancel(&c->task);
+    tarn_dns_client_set_servers(c, NULL, 0);
     dns_cache_fini(&c->cache, alloc);
     if (c->timers.heap)
         tarn_timers_fini(&c->timers, alloc);

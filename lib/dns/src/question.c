@@ -4,6 +4,8 @@
 #include "client.h"
 
 #define UDP_BYTES 1232u
+#define PADDING 128u /* RFC 8467 section 4.1 */
+#define OPEN_FOR TARN_SEC(300)
 #define TURN_MAX 16u  /* datagrams that are looked at before others have their turn */
 #define STALE_TTL 30u /* RFC 8767 section 4 */
 
@@ -94,9 +96,11 @@ static struct tarn_span build(struct dns_question *q, struct tarn_bytes out) {
     random_case(q);
     tarn_dns_build(&b, out, q->id, TARN_DNS_RD);
     bool ok = tarn_dns_put_question(&b, tarn_dns_name_span(&q->asked), q->type, TARN_DNS_IN);
-    struct tarn_dns_edns e = {.udp_bytes = UDP_BYTES, .options = tarn_writer_span(&o)};
+    bool secure = q->stream && q->stream->secure;
+    struct tarn_dns_edns e = {.udp_bytes = UDP_BYTES,
+                              .options = secure ? TARN_SPAN_EMPTY : tarn_writer_span(&o)};
     if (!server->no_edns)
-        ok = ok && tarn_dns_put_opt(&b, &e, 0);
+        ok = ok && tarn_dns_put_opt(&b, &e, secure ? PADDING : 0);
     TARN_ASSERT(ok);
     return tarn_dns_finish(&b);
 }
@@ -180,6 +184,7 @@ static void answered(struct dns_question *q, struct tarn_span message) {
 
 static void ask_by_stream(struct dns_question *q);
 static void ask_again(struct dns_question *q);
+static void stream_failed(struct dns_question *q);
 
 /* False: it was a stranger's, and the wait goes on. */
 static bool heard(struct dns_question *q, struct tarn_span message, bool stream) {
@@ -210,6 +215,21 @@ static bool heard(struct dns_question *q, struct tarn_span message, bool stream)
     }
 }
 
+/* Where the server is asked in the open. */
+static struct tarn_endpoint open_endpoint(struct dns_question *q) {
+    const struct tarn_dns_client_config *c = &q->client->config;
+    struct tarn_endpoint at = server_of(q)->at;
+    if (c->secure)
+        at.port = c->secrecy.open_port ? c->secrecy.open_port : TARN_DNS_PORT;
+    return at;
+}
+
+static bool asks_securely(struct dns_question *q) {
+    const struct tarn_dns_client_config *c = &q->client->config;
+    return c->secure
+           && !(c->secrecy.opportunistic && tarn_clock_now(c->clock) < server_of(q)->open_until);
+}
+
 /* -- by datagrams -------------------------------------------------------------------------------
  */
 
@@ -235,7 +255,7 @@ static void udp_event(struct tarn_datagram *d, unsigned events) {
 
 static bool open_udp(struct dns_question *q) {
     struct tarn_dns_client *c = q->client;
-    const struct tarn_endpoint *to = &server_of(q)->at;
+    struct tarn_endpoint open = open_endpoint(q), *to = &open;
     bool v4 = tarn_ip_addr_is_v4(&to->addr);
     struct tarn_datagram_config config = {.local.addr =
                                               v4 ? TARN_IP_ADDR_V4(0, 0, 0, 0) : TARN_IP_ADDR_NONE};
@@ -250,22 +270,27 @@ static bool open_udp(struct dns_question *q) {
 
 static bool send_udp(struct dns_question *q) {
     struct tarn_dns_client *c = q->client;
-    size_t n;
     if (tarn_datagram_send(q->udp, NULL, build(q, TARN_BYTES_ARRAY(c->message))))
         return false;
     c->stats.sent++;
-    /* Events are edges behind a TARN_AGAIN: nothing can have come yet. */
-    return tarn_datagram_recv(q->udp, TARN_BYTES_ARRAY(c->message), &n, NULL) == TARN_AGAIN;
+    return true;
 }
 
 static void ask_again(struct dns_question *q) {
     struct tarn_dns_client *c = q->client;
     unsigned round = q->attempt / TARN_MAX(c->server_count, 1u);
     close_ways(q);
+    if (asks_securely(q)) {
+        ask_by_stream(q);
+        return;
+    }
+    q->secure = false;
     tarn_timer_set(&c->timers, &q->timer,
                    tarn_time_after(tarn_clock_now(c->config.clock),
                                    c->config.patience_ns << TARN_MIN(round, 10u)));
-    if (!open_udp(q) || !send_udp(q))
+    if (open_udp(q) && send_udp(q))
+        udp_event(q->udp, 0); /* events are edges behind a TARN_AGAIN: a near server was as fast */
+    else
         close_ways(q); /* the timer goes on to the next */
 }
 
@@ -278,8 +303,22 @@ static void next_attempt(struct dns_question *q) {
         ask_again(q);
 }
 
+/* What a stream did not bring: a waiting one was perhaps closed meanwhile; a server that is not
+ * reached securely is asked in the open, where that is allowed; otherwise it is another's turn. */
+static void stream_failed(struct dns_question *q) {
+    struct tarn_dns_client *c = q->client;
+    if (q->secure && q->stream && q->stream->used) {
+        ask_again(q);
+    } else if (q->secure && c->config.secrecy.opportunistic) {
+        server_of(q)->open_until = tarn_time_after(tarn_clock_now(c->config.clock), OPEN_FOR);
+        ask_again(q);
+    } else {
+        next_attempt(q);
+    }
+}
+
 void dns_question_timeout(struct dns_question *q) {
-    next_attempt(q);
+    stream_failed(q);
 }
 
 /* -- by a stream --------------------------------------------------------------------------------
@@ -298,6 +337,25 @@ static enum tarn_err write_query(struct dns_question *q) {
     return TARN_OK;
 }
 
+/* The answer; a secure stream that is in order then waits for the next question. */
+static void stream_heard(struct dns_question *q, struct tarn_span message, bool last) {
+    struct tarn_dns_client *c = q->client;
+    struct dns_stream *s = q->stream;
+    struct tarn_flow *flow = q->flow;
+    struct dns_asked *server = server_of(q);
+    bool keep = s->secure && !last && s->in_len == s->in_taken;
+    if (judge(q, message, true) != ANSWER) {
+        if (!heard(q, message, true))
+            stream_failed(q);
+        return;
+    }
+    if (keep) {
+        q->flow = NULL;
+        dns_idle_keep(server, flow, tarn_clock_now(c->config.clock));
+    }
+    answered(q, message);
+}
+
 static void stream_event(struct tarn_flow *flow, unsigned events) {
     struct dns_question *q = flow->user;
     struct dns_stream *s = q->stream;
@@ -305,42 +363,68 @@ static void stream_event(struct tarn_flow *flow, unsigned events) {
     (void)events;
     while (!err) {
         struct tarn_span in = tarn_span_first(TARN_SPAN_ARRAY(s->in), s->in_len), message;
-        uint16_t len;
+        bool last;
         size_t n;
-        if (tarn_span_u16be(&in, &len) && tarn_span_take(&in, len, &message)) {
-            if (!heard(q, message, true))
-                next_attempt(q);
+        err = dns_unframe_answer(q, &in, &message, &last);
+        if (!err) {
+            s->in_taken = s->in_len - in.len;
+            stream_heard(q, message, last);
             return;
         }
-        err = tarn_flow_read(flow, tarn_bytes_after(TARN_BYTES_ARRAY(s->in), s->in_len), &n);
+        if (err == TARN_AGAIN)
+            err = tarn_flow_read(flow, tarn_bytes_after(TARN_BYTES_ARRAY(s->in), s->in_len), &n);
         s->in_len += err ? 0 : n;
     }
     if (err != TARN_AGAIN)
-        next_attempt(q);
+        stream_failed(q);
+}
+
+static bool open_stream(struct dns_question *q) {
+    struct tarn_dns_client *c = q->client;
+    struct tarn_endpoint open = open_endpoint(q);
+    struct dns_stream *s = q->stream;
+    if (!s->secure) {
+        c->stats.streams++;
+        return tarn_net_connect(c->config.net, &open, &q->flow) == TARN_OK;
+    }
+    q->flow = dns_idle_take(server_of(q), tarn_clock_now(c->config.clock));
+    s->used = q->flow != NULL;
+    c->stats.reused += s->used;
+    c->stats.streams += !s->used;
+    return s->used
+           || c->config.secure->ops->connect(c->config.secure, &server_of(q)->at, &q->flow)
+                  == TARN_OK;
 }
 
 /* The same server, with twice the patience. Where all streams are in use, the timer goes on. */
 static void ask_by_stream(struct dns_question *q) {
     struct tarn_dns_client *c = q->client;
+    uint8_t query[1024];
+    bool secure = asks_securely(q);
     close_ways(q);
     tarn_timer_set(&c->timers, &q->timer,
                    tarn_time_after(tarn_clock_now(c->config.clock), 2 * c->config.patience_ns));
     q->stream = tarn_pool_take(&c->streams);
+    q->secure = secure && q->stream;
     if (!q->stream)
         return;
+    q->stream->secure = secure;
+    q->stream->used = false;
     struct tarn_writer w = TARN_WRITER_ARRAY(q->stream->out);
-    struct tarn_span query = build(q, tarn_bytes_after(TARN_BYTES_ARRAY(q->stream->out), 2));
-    tarn_writer_u16be(&w, (uint16_t)query.len);
-    q->stream->out_len = 2 + query.len;
+    bool ok = dns_frame_query(q, build(q, TARN_BYTES_ARRAY(query)), &w);
+    q->stream->out_len = w.len;
     q->stream->out_at = q->stream->in_len = 0;
-    if (tarn_net_connect(c->config.net, &server_of(q)->at, &q->flow)) {
+    if (!ok || !open_stream(q)) {
         q->flow = NULL;
         close_ways(q);
+        if (q->secure && c->config.secrecy.opportunistic)
+            stream_failed(q);
         return;
     }
-    c->stats.streams++;
     q->flow->user = q;
     q->flow->on_event = stream_event;
+    if (q->stream->used)
+        stream_event(q->flow, TARN_FLOW_WRITABLE);
 }
 
 /* -- who waits ----------------------------------------------------------------------------------

@@ -26,6 +26,26 @@
 #define TARN_DNS_SERVERS_MAX 4
 #define TARN_DNS_SEARCH_MAX 6
 
+/* Streams to servers that nobody else can read: DNS over TLS (RFC 7858), or over HTTPS (RFC 8484,
+ * as HTTP/1.1 POST). A program makes one over lib/tls in a few lines: connect below, TLS on it. */
+struct tarn_dns_secure;
+struct tarn_dns_secure_ops {
+    /* Starts at once; the flow is CONNECTED when the server has shown who it is, or FAILED. */
+    enum tarn_err (*connect)(struct tarn_dns_secure *s, const struct tarn_endpoint *server,
+                             struct tarn_flow **out);
+};
+struct tarn_dns_secure {
+    const struct tarn_dns_secure_ops *ops;
+};
+struct tarn_dns_secrecy {
+    /* Where that does not work, the server is asked in the open, for five minutes (RFC 7858 section
+     * 4.1). Otherwise nothing ever goes out in the open. */
+    bool opportunistic;
+    uint16_t open_port;          /* for that; 0: 53 */
+    struct tarn_span https_host; /* not empty: HTTPS, with this Host; borrowed */
+    struct tarn_span https_path; /* empty: /dns-query; borrowed */
+};
+
 struct tarn_dns_client;
 struct tarn_dns_client_config {
     struct tarn_alloc *alloc;
@@ -45,6 +65,11 @@ struct tarn_dns_client_config {
     tarn_time patience_ns;  /* of the first round; 0: 1 s */
     tarn_time stale_ns;     /* 0: a day */
     bool no_random_case;
+    /* Not NULL: servers are asked this way. Each has one connection that waits for the next
+     * question, for 10 s; more at once have their own, up to streams_max. Queries are padded to a
+     * multiple of 128 bytes (RFC 8467). Borrowed. */
+    struct tarn_dns_secure *secure;
+    struct tarn_dns_secrecy secrecy;
 };
 /* TARN_LIMIT: no memory. */
 TARN_MUST_USE enum tarn_err tarn_dns_client_new(const struct tarn_dns_client_config *config,
@@ -60,6 +85,7 @@ void tarn_dns_client_set_servers(struct tarn_dns_client *c, const struct tarn_en
 
 struct tarn_dns_client_stats {
     uint64_t sent, streams; /* queries by UDP; connections */
+    uint64_t reused;        /* questions on a connection that was there */
     uint64_t answers, hits, stale;
     uint64_t strangers; /* datagrams that are not the answer, whoever sent them */
     uint64_t uncached;  /* answers that are too large for a place in the cache */
