@@ -185,3 +185,114 @@ Test(published, smoltcp_packets_from_no_address) {
     cr_assert_eq(stats(&w).drops_martian, 8);
     tear_down();
 }
+
+/* smoltcp 0.12: a packet without a byte, whose version was read. */
+Test(published, smoltcp_866_an_empty_packet) {
+    set_up();
+    tarn_ip_input(w.ip, 0, NULL, raw(&w, data, 0), w.now);
+    tarn_ip_input(w.ip, 0, NULL, raw(&w, "\x45", 1), w.now);
+    tarn_ip_input(w.ip, 0, NULL, raw(&w, "\x60", 1), w.now);
+    cr_assert_eq(stats(&w).drops_header, 3);
+    tear_down();
+}
+
+/* smoltcp 0.13: fragments whose length was no multiple of eight, at MTUs that are none either. */
+Test(published, smoltcp_1116_fragments_are_multiples_of_eight) {
+    static uint8_t big[4000];
+    set_up();
+    for (uint16_t mtu = 600; mtu < 640; mtu++) {
+        struct tarn_ip_addr to = v4(FAR + mtu);
+        uint8_t error[36] = {3, 4};
+        put16(error + 6, mtu);
+        (void)v4_make(error + 8, &(struct v4){.src = US, .dst = FAR + mtu}, "\0\1\0\2\0\10\0\0", 8);
+        put16(error + 2, slow_csum(error, 36));
+        in_v4(&w, &(struct v4){.src = GATE, .dst = US, .proto = 1}, error, 36);
+        world_forget(&w);
+        struct tarn_ip_meta meta = {
+            .src = TARN_IP_ADDR_NONE, .dst = to, .proto = TARN_IP_PROTO_UDP};
+        struct tarn_ip_lower *lower = tarn_ip_lower(w.ip);
+        cr_assert_eq(lower->ops->send(lower, &meta, raw(&w, big, 3000), w.now), TARN_OK);
+        size_t at = 0;
+        for (size_t i = 0; i < w.link[0].count; i++) {
+            const uint8_t *p = sent(&w, 0, i);
+            size_t n = get16(p + 2) - 20u;
+            bool more = get16(p + 6) & 0x2000;
+            cr_assert_eq((get16(p + 6) & 0x1fffu) * 8u, at);
+            cr_assert(get16(p + 2) <= mtu && (!more || n % 8 == 0), "MTU %u", mtu);
+            cr_assert_eq(more, i + 1 < w.link[0].count);
+            at += n;
+        }
+        cr_assert_eq(at, 3000);
+        world_forget(&w);
+    }
+    tear_down();
+}
+
+/* smoltcp 0.13: the length in the header was the first fragment's after all were put together. */
+Test(published, smoltcp_1094_the_length_of_what_was_put_together) {
+    set_up();
+    in_v4(&w, &(struct v4){.src = PEER, .dst = US, .id = 7, .frag = 0x2000}, data, 800);
+    in_v4(&w, &(struct v4){.src = PEER, .dst = US, .id = 7, .frag = 100}, data, 300);
+    cr_assert_eq(w.got_count, 1);
+    cr_assert_eq(w.got[0]->len, 1100);
+    tear_down();
+}
+
+/* smoltcp 0.13: a query that gives no time to answer in was divided by. */
+Test(published, smoltcp_1047_queries_that_leave_no_time) {
+    set_up();
+    struct tarn_ip_addr group = v4(0xef010203);
+    cr_assert_eq(tarn_ip_join(w.ip, 0, &group, NULL, true), TARN_OK);
+    tick(&w, TARN_SEC(60));
+    world_forget(&w);
+    for (uint8_t bytes = 8; bytes <= 12; bytes += 4) {
+        uint8_t query[12] = {0x11, 0};
+        static const uint8_t alert[4] = {0x94, 4};
+        put16(query + 2, slow_csum(query, bytes));
+        struct v4 h = {.src = PEER,
+                       .dst = 0xe0000001,
+                       .proto = 2,
+                       .ttl = 1,
+                       .options = alert,
+                       .options_len = 4};
+        in_v4(&w, &h, query, bytes);
+        cr_assert(wait_sent(&w, TARN_SEC(30)), "answered all the same");
+        world_forget(&w);
+    }
+    tear_down();
+}
+
+/* smoltcp 0.12.0: an option to be discarded with an error, in a packet to a group, panicked. */
+Test(published, smoltcp_996_an_unknown_option_to_a_group) {
+    set_up();
+    static const uint8_t kinds[] = {0x3f, 0x7f, 0xbf, 0xff};
+    for (size_t i = 0; i < TARN_COUNT_OF(kinds); i++) {
+        uint8_t ext[8] = {17, 0, kinds[i], 4};
+        struct v6 h = {
+            .src = PEER6, .dst = "ff02::1", .next = 0, .ext = ext, .ext_len = sizeof ext};
+        world_forget(&w);
+        in_v6(&w, &h, data, 16);
+        /* RFC 8200 section 4.2: 10 answers a group too, 11 does not. */
+        cr_assert_eq(w.got_count, i == 0);
+        cr_assert_eq(stats(&w).icmp_errors_out, i >= 2);
+        tick(&w, TARN_SEC(1));
+    }
+    tear_down();
+}
+
+/* mirage-tcpip 6.0: an IPv6 packet was read beyond its end. Every cut of a good one, with and
+ * without its length put right, is dropped or heard whole. */
+Test(published, mirage_tcpip_ipv6_packets_that_are_cut_anywhere) {
+    set_up();
+    static const uint8_t ext[16] = {60, 0, 1, 4, [8] = 17, 0, 1, 4};
+    uint8_t buf[100];
+    struct v6 h = {.src = PEER6, .dst = US6, .next = 0, .ext = ext, .ext_len = sizeof ext};
+    size_t n = v6_make(buf, &h, data, 16);
+    for (size_t cut = 0; cut < n; cut++) {
+        in_raw(&w, buf, cut);
+        cr_assert_eq(w.got_count, 0, "%zu", cut);
+    }
+    in_raw(&w, buf, n);
+    cr_assert_eq(w.got_count, 1);
+    tear_down();
+}
