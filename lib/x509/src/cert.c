@@ -60,7 +60,11 @@ static enum tarn_err tail(struct tarn_span tbs, struct tarn_x509 *cert) {
 
 enum tarn_err tarn_x509_parse(struct tarn_span der, struct tarn_x509 *cert) {
     struct tarn_span seq, tbs, alg_inside, alg_outside;
-    *cert = (struct tarn_x509){.whole = der, .path_len = TARN_X509_NO_PATH_LEN};
+    *cert = (struct tarn_x509){.whole = der,
+                               .path_len = TARN_X509_NO_PATH_LEN,
+                               .require_explicit = UINT32_MAX,
+                               .inhibit_mapping = UINT32_MAX,
+                               .inhibit_any = UINT32_MAX};
     if (!tarn_der_take(&der, TARN_DER_SEQUENCE, &seq) || der.len > 0
         || !tarn_der_take_whole(&seq, TARN_DER_SEQUENCE, &cert->tbs)
         || !tarn_der_take_whole(&seq, TARN_DER_SEQUENCE, &alg_outside)

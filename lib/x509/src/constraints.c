@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /* Name constraints (RFC 5280 section 4.2.1.10). A name of a kind that a constraint is about and
- * that is not compared here (URI, mail and others) is refused: what is not understood is not let
- * through. */
+ * that is not compared here, or whose parts cannot be told, is refused: what is not understood is
+ * not let through. */
 #include "constraints.h"
 
 #include "internal.h"
+
+#include <tarn/ip_addr.h>
 
 static bool dns_within(struct tarn_span name, struct tarn_span base) {
     if (base.len == 0)
@@ -26,6 +28,50 @@ static bool dns_touches(struct tarn_span name, struct tarn_span base) {
     if (dns_within(name, base))
         return true;
     return tarn_span_split(&base, '.', &label) && tarn_span_equal_nocase(base, name);
+}
+
+/* A host as constraints on mail and URIs name it: itself, or with a dot in front all below it. */
+static bool host_within(struct tarn_span host, struct tarn_span base) {
+    if (!tarn_span_starts(base, TARN_SPAN_LIT(".")))
+        return tarn_span_equal_nocase(host, base);
+    return host.len > base.len
+           && tarn_span_equal_nocase(tarn_span_after(host, host.len - base.len), base);
+}
+
+/* The mailbox's local part keeps its case (RFC 5280 section 7.5). */
+static bool mail_within(struct tarn_span name, struct tarn_span base, bool excluded) {
+    struct tarn_span local, base_local;
+    size_t at;
+    if (!tarn_span_split(&name, '@', &local) || local.len == 0 || name.len == 0
+        || tarn_span_find(name, '@', &at))
+        return excluded;
+    if (!tarn_span_find(base, '@', &at))
+        return host_within(name, base);
+    tarn_span_split(&base, '@', &base_local);
+    return tarn_span_equal(local, base_local) && tarn_span_equal_nocase(name, base);
+}
+
+/* The host of scheme://user@host:port/path; empty where there is none, or it is an address. */
+static struct tarn_span uri_host(struct tarn_span uri) {
+    struct tarn_span scheme, host = uri, user;
+    struct tarn_ip_addr addr;
+    size_t at;
+    if (!tarn_span_split(&host, ':', &scheme) || !tarn_span_starts(host, TARN_SPAN_LIT("//")))
+        return TARN_SPAN_EMPTY;
+    host = tarn_span_after(host, 2);
+    for (size_t i = 0; i < 3; i++)
+        if (tarn_span_find(host, (uint8_t)tarn_span_at(TARN_SPAN_LIT("/?#"), i), &at))
+            host = tarn_span_first(host, at);
+    while (tarn_span_find(host, '@', &at))
+        tarn_span_split(&host, '@', &user);
+    if (tarn_span_find(host, ':', &at))
+        host = tarn_span_first(host, at);
+    return dns_is_valid(host, false) && !tarn_ip_addr_parse(host, &addr) ? host : TARN_SPAN_EMPTY;
+}
+
+static bool uri_within(struct tarn_span name, struct tarn_span base, bool excluded) {
+    struct tarn_span host = uri_host(name);
+    return host.len == 0 ? excluded : host_within(host, base);
 }
 
 /* Address and mask; the mask is ones, then zeros. */
@@ -85,6 +131,8 @@ static bool matches(uint8_t tag, struct tarn_span name, struct tarn_span base, b
     case TARN_X509_DNS_NAME: return (excluded ? dns_touches : dns_within)(name, base);
     case TARN_X509_IP_NAME: return mask_is_valid(base) && ip_within(name, base);
     case TARN_X509_DIRECTORY_NAME: return directory_within(rdns_of(name), rdns_of(base));
+    case TARN_X509_EMAIL_NAME: return mail_within(name, base, excluded);
+    case TARN_X509_URI_NAME: return uri_within(name, base, excluded);
     default: return excluded; /* not understood: excluded, and never permitted */
     }
 }
@@ -124,18 +172,20 @@ static enum tarn_x509_reason check_name(struct tarn_span constraints, uint8_t ta
     return any && !inside ? TARN_X509_NAME_CONSTRAINED : TARN_X509_GOOD;
 }
 
-/* A mail address in the subject counts as an rfc822Name (section 4.2.1.10): it is refused where
- * there is a constraint on those, since they are not compared here. */
+/* A mail address in the subject counts as an rfc822Name (section 4.2.1.10). */
 static enum tarn_x509_reason check_subject(struct tarn_span constraints, struct tarn_span subject,
                                            uint32_t *budget) {
-    struct tarn_span rdns = rdns_of(subject), set, pair, oid;
+    struct tarn_span rdns = rdns_of(subject), set, pair, oid, mail, whole;
+    uint8_t tag;
     if (rdns.len == 0)
         return TARN_X509_GOOD;
     enum tarn_x509_reason bad = check_name(constraints, TARN_X509_DIRECTORY_NAME, subject, budget);
     while (!bad && rdns.len > 0 && tarn_der_take(&rdns, TARN_DER_SET, &set))
         while (!bad && set.len > 0 && tarn_der_take(&set, TARN_DER_SEQUENCE, &pair))
             if (tarn_der_take(&pair, TARN_DER_OID, &oid) && OID_IS(oid, OID_EMAIL_ADDRESS))
-                bad = check_name(constraints, TARN_X509_EMAIL_NAME, TARN_SPAN_EMPTY, budget);
+                bad = tarn_der_any(&pair, &tag, &mail, &whole)
+                          ? check_name(constraints, TARN_X509_EMAIL_NAME, mail, budget)
+                          : TARN_X509_MALFORMED;
     return bad;
 }
 

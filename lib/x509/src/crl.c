@@ -19,7 +19,10 @@ static bool extensions(struct tarn_span list, struct tarn_crl *crl) {
             if (!tarn_der_take(&value, TARN_DER_SEQUENCE, &seq)
                 || !tarn_der_optional(&seq, TARN_DER_CONTEXT | 0, &crl->authority_key_id, &there))
                 return false;
-        } else if (!OID_IS(oid, "\x55\x1d\x14")) {
+        } else if (OID_IS(oid, "\x55\x1d\x14")) { /* never critical (section 5.2.3) */
+            crl->has_number = true;
+            crl->unknown_critical |= critical;
+        } else {
             crl->unknown_critical |= critical;
         }
     }

@@ -113,7 +113,7 @@ static bool authority_key_id(struct tarn_span value, struct tarn_x509 *c) {
            && tarn_der_optional(&seq, TARN_DER_CONTEXT | 0, &c->authority_key_id, &there)
            && tarn_der_optional(&seq, TARN_DER_EXPLICIT | 1, &skip, &issuer)
            && tarn_der_optional(&seq, TARN_DER_CONTEXT | 2, &skip, &serial) && issuer == serial
-           && seq.len == 0;
+           && seq.len == 0 && ((c->authority_by_name = issuer), true);
 }
 
 static bool policies(struct tarn_span value, struct tarn_x509 *c) {
@@ -143,11 +143,41 @@ static bool tls_feature(struct tarn_span value, struct tarn_x509 *c) {
     return true;
 }
 
-/* A SEQUENCE, not looked into. */
-static bool sequence(struct tarn_span value, struct tarn_x509 *c) {
+static bool policy_mappings(struct tarn_span value, struct tarn_x509 *c) {
+    struct tarn_span pair, from, to;
+    if (!tarn_der_take(&value, TARN_DER_SEQUENCE, &c->mappings) || value.len > 0
+        || c->mappings.len == 0)
+        return false;
+    for (struct tarn_span rest = c->mappings; rest.len > 0;)
+        if (!tarn_der_take(&rest, TARN_DER_SEQUENCE, &pair)
+            || !tarn_der_take(&pair, TARN_DER_OID, &from)
+            || !tarn_der_take(&pair, TARN_DER_OID, &to) || pair.len > 0)
+            return false;
+    return true;
+}
+
+/* An INTEGER under an implicit tag. */
+static bool skip_certs(struct tarn_span *in, uint8_t tag, uint32_t *count) {
+    struct tarn_span value;
+    bool there;
+    if (!tarn_der_optional(in, tag, &value, &there))
+        return false;
+    if (!there)
+        return true;
+    if (value.len == 0 || tarn_span_at(value, 0) & 0x80
+        || (value.len > 1 && tarn_span_at(value, 0) == 0 && !(tarn_span_at(value, 1) & 0x80)))
+        return false;
+    *count = 0;
+    for (size_t i = 0; i < value.len; i++)
+        *count = *count >> 23 ? UINT32_MAX - 1 : *count << 8 | tarn_span_at(value, i);
+    return true;
+}
+
+static bool policy_constraints(struct tarn_span value, struct tarn_x509 *c) {
     struct tarn_span seq;
-    (void)c;
-    return tarn_der_take(&value, TARN_DER_SEQUENCE, &seq) && value.len == 0 && seq.len > 0;
+    return tarn_der_take(&value, TARN_DER_SEQUENCE, &seq) && value.len == 0 && seq.len > 0
+           && skip_certs(&seq, TARN_DER_CONTEXT | 0, &c->require_explicit)
+           && skip_certs(&seq, TARN_DER_CONTEXT | 1, &c->inhibit_mapping) && seq.len == 0;
 }
 
 static bool access_info(struct tarn_span value, struct tarn_x509 *c) {
@@ -165,9 +195,7 @@ static bool access_info(struct tarn_span value, struct tarn_x509 *c) {
 }
 
 static bool inhibit_any(struct tarn_span value, struct tarn_x509 *c) {
-    uint32_t skip;
-    (void)c;
-    return tarn_der_u32(&value, &skip) && value.len == 0;
+    return tarn_der_u32(&value, &c->inhibit_any) && value.len == 0;
 }
 
 typedef bool parse_fn(struct tarn_span value, struct tarn_x509 *c);
@@ -191,9 +219,9 @@ static enum tarn_x509_ext known(struct tarn_span oid, parse_fn **parse) {
     case 19: *parse = basic_constraints; return TARN_X509_EXT_BASIC_CONSTRAINTS;
     case 30: *parse = name_constraints; return TARN_X509_EXT_NAME_CONSTRAINTS;
     case 32: *parse = policies; return TARN_X509_EXT_POLICIES;
-    case 33: *parse = sequence; return TARN_X509_EXT_POLICY_MAPPINGS;
+    case 33: *parse = policy_mappings; return TARN_X509_EXT_POLICY_MAPPINGS;
     case 35: *parse = authority_key_id; return TARN_X509_EXT_AUTHORITY_KEY_ID;
-    case 36: *parse = sequence; return TARN_X509_EXT_POLICY_CONSTRAINTS;
+    case 36: *parse = policy_constraints; return TARN_X509_EXT_POLICY_CONSTRAINTS;
     case 37: *parse = ext_usage; return TARN_X509_EXT_EXT_USAGE;
     case 54: *parse = inhibit_any; return TARN_X509_EXT_INHIBIT_ANY;
     default: *parse = NULL; return TARN_X509_EXT_OTHER;

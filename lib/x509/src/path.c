@@ -3,6 +3,7 @@
  * checks each step before it goes on. */
 #include "constraints.h"
 #include "internal.h"
+#include "policy.h"
 
 #include <tarn/x509_revoke.h>
 
@@ -32,7 +33,8 @@ const char *tarn_x509_reason_name(enum tarn_x509_reason reason) {
     case TARN_X509_CRITICAL: return "a critical extension is not understood";
     case TARN_X509_MALFORMED: return "against the rules of RFC 5280";
     case TARN_X509_BUDGET: return "checking it costs too much";
-    case TARN_X509_REVOKED: return "revoked";
+    case TARN_X509_REVOKED: return "revoked, or not known not to be";
+    case TARN_X509_POLICY: return "a certificate policy that an issuer demands is missing";
     }
     return "?";
 }
@@ -62,16 +64,16 @@ static bool scheme_is_strong(const struct tarn_x509_policy *policy, const struct
            && (s->digest != &tarn_sha1 || policy->sha1_allowed);
 }
 
-/* Critical extensions that are dealt with here, or (policies) constrain nothing that is asked. */
+/* Critical extensions that are dealt with here. */
 #define UNDERSTOOD                                                                                 \
     (TARN_X509_EXT_BASIC_CONSTRAINTS | TARN_X509_EXT_KEY_USAGE | TARN_X509_EXT_EXT_USAGE           \
      | TARN_X509_EXT_ALT_NAME | TARN_X509_EXT_NAME_CONSTRAINTS | TARN_X509_EXT_SUBJECT_KEY_ID      \
      | TARN_X509_EXT_AUTHORITY_KEY_ID | TARN_X509_EXT_POLICIES | TARN_X509_EXT_POLICY_CONSTRAINTS  \
-     | TARN_X509_EXT_INHIBIT_ANY)
+     | TARN_X509_EXT_POLICY_MAPPINGS | TARN_X509_EXT_INHIBIT_ANY)
 
 /* What every certificate on a path must be, by itself. */
 static enum tarn_x509_reason check_alone(const struct tarn_x509_policy *policy,
-                                         const struct tarn_x509 *c) {
+                                         const struct tarn_x509 *c, bool anchor) {
     if (policy->now < c->not_before)
         return TARN_X509_NOT_YET_VALID;
     if (policy->now > c->not_after)
@@ -87,8 +89,11 @@ static enum tarn_x509_reason check_alone(const struct tarn_x509_policy *policy,
         return TARN_X509_MALFORMED;
     if (!policy->strict)
         return TARN_X509_GOOD;
-    if (tarn_span_equal(c->serial, TARN_SPAN_LIT("\0")) || c->issuer.len == 2
-        || (c->serial.len == 20 && tarn_span_at(c->serial, 0) & 0x80)
+    /* Old roots have the number 0. */
+    if ((!anchor
+         && (tarn_span_equal(c->serial, TARN_SPAN_LIT("\0"))
+             || (c->serial.len == 20 && tarn_span_at(c->serial, 0) & 0x80)))
+        || c->issuer.len == 2
         || c->critical
                & (TARN_X509_EXT_SUBJECT_KEY_ID | TARN_X509_EXT_AUTHORITY_KEY_ID | TARN_X509_EXT_AIA)
         || (has(c, TARN_X509_EXT_NAME_CONSTRAINTS)
@@ -101,15 +106,16 @@ static enum tarn_x509_reason check_alone(const struct tarn_x509_policy *policy,
 
 /* What makes a certificate an issuer (sections 6.1.4 k to n, and 4.2 where strict). */
 static enum tarn_x509_reason check_ca(const struct tarn_x509_policy *policy,
-                                      const struct tarn_x509 *c, size_t cas_below) {
+                                      const struct tarn_x509 *c, size_t cas_below, bool anchor) {
     if (!c->is_ca || (has(c, TARN_X509_EXT_KEY_USAGE) && !(c->key_usage & TARN_X509_CERT_SIGN)))
         return TARN_X509_NOT_A_CA;
     if (c->path_len != TARN_X509_NO_PATH_LEN && cas_below > c->path_len)
         return TARN_X509_PATH_TOO_LONG;
     if (!policy->strict)
         return TARN_X509_GOOD;
-    if (!has(c, TARN_X509_EXT_KEY_USAGE) || !(c->critical & TARN_X509_EXT_BASIC_CONSTRAINTS)
-        || !has(c, TARN_X509_EXT_SUBJECT_KEY_ID) || c->subject.len == 2)
+    if ((!anchor && !has(c, TARN_X509_EXT_KEY_USAGE))
+        || !(c->critical & TARN_X509_EXT_BASIC_CONSTRAINTS) || !has(c, TARN_X509_EXT_SUBJECT_KEY_ID)
+        || c->subject.len == 2)
         return TARN_X509_MALFORMED;
     return TARN_X509_GOOD;
 }
@@ -132,13 +138,25 @@ static bool usage_allows(const struct tarn_x509_policy *policy, const struct tar
     return (c->ext_usage & (wanted | TARN_X509_ANY_USAGE)) != 0;
 }
 
+/* DNS names of letters, digits and hyphens alone (RFC 1034 section 3.5). */
+static bool names_are_plain(const struct tarn_x509 *c) {
+    struct tarn_span rest = c->alt_names, name;
+    uint8_t tag;
+    size_t at;
+    while (rest.len > 0 && tarn_x509_general_name(&rest, &tag, &name))
+        if (tag == TARN_X509_DNS_NAME && tarn_span_find(name, '_', &at))
+            return false;
+    return true;
+}
+
 static enum tarn_x509_reason check_leaf(const struct tarn_x509_policy *policy,
                                         const struct tarn_x509 *c) {
-    enum tarn_x509_reason bad = check_alone(policy, c);
+    enum tarn_x509_reason bad = check_alone(policy, c, false);
     if (bad)
         return bad;
     if (policy->strict
-        && (c->is_ca || (has(c, TARN_X509_EXT_KEY_USAGE) && c->key_usage & TARN_X509_CERT_SIGN)
+        && (!names_are_plain(c) || c->is_ca
+            || (has(c, TARN_X509_EXT_KEY_USAGE) && c->key_usage & TARN_X509_CERT_SIGN)
             || !has(c, TARN_X509_EXT_ALT_NAME)
             || (c->subject.len > 2 && c->critical & TARN_X509_EXT_ALT_NAME)))
         return TARN_X509_MALFORMED;
@@ -186,28 +204,46 @@ static enum tarn_x509_reason names_below(struct search *s, const struct tarn_x50
 static enum tarn_x509_reason revoked(const struct search *s, const struct tarn_x509 *cert,
                                      const struct tarn_x509 *issuer) {
     const struct tarn_x509_revocation *r = s->policy->revocation;
-    bool seen = false;
+    bool seen = false, unusable = false;
     for (size_t i = 0; r && i < r->crl_count; i++) {
         const struct tarn_crl *crl = &TARN_AT_N(r->crls, r->crl_count, i);
-        if (tarn_crl_verify(crl, issuer, s->policy->now) != TARN_OK)
+        if (tarn_crl_verify(crl, issuer, s->policy->now) != TARN_OK
+            || (s->policy->strict && !crl->has_number)) {
+            unusable |= tarn_x509_name_equal(crl->issuer, issuer->subject);
             continue;
+        }
         seen = true;
         if (tarn_crl_lists(crl, cert))
             return TARN_X509_REVOKED;
     }
-    return r && r->required && !seen ? TARN_X509_REVOKED : TARN_X509_GOOD;
+    /* Strict: a list of this issuer's that is no good says nothing, and something was to be said.
+     */
+    return r && (r->required || (s->policy->strict && unusable)) && !seen ? TARN_X509_REVOKED
+                                                                          : TARN_X509_GOOD;
+}
+
+/* A root names no usage, and if an authority then itself, by its key alone (section 4.2.1.1,
+ * CA/Browser Forum 7.1.2.1). */
+static bool anchor_is_plain(const struct tarn_x509 *c) {
+    if (has(c, TARN_X509_EXT_EXT_USAGE))
+        return false;
+    if (!has(c, TARN_X509_EXT_AUTHORITY_KEY_ID))
+        return true;
+    return c->authority_key_id.len > 0 && !c->authority_by_name
+           && (!tarn_x509_is_self_issued(c)
+               || tarn_span_equal(c->authority_key_id, c->subject_key_id));
 }
 
 /* Whether `issuer` may have issued the last certificate of the path: first what is cheap. */
 static enum tarn_x509_reason check_step(struct search *s, const struct tarn_x509 *cert,
                                         const struct tarn_x509 *issuer, bool anchor) {
     const struct tarn_x509_policy *policy = s->policy;
-    enum tarn_x509_reason bad = check_alone(policy, issuer);
+    enum tarn_x509_reason bad = check_alone(policy, issuer, anchor);
     if (!bad)
-        bad = check_ca(policy, issuer, cas_on_path(s));
+        bad = check_ca(policy, issuer, cas_on_path(s), anchor);
     if (!bad && !usage_allows(policy, issuer, false))
         bad = TARN_X509_USAGE;
-    if (!bad && anchor && policy->strict && has(issuer, TARN_X509_EXT_EXT_USAGE))
+    if (!bad && anchor && policy->strict && !anchor_is_plain(issuer))
         bad = TARN_X509_MALFORMED;
     if (!bad && policy->strict && !has(cert, TARN_X509_EXT_AUTHORITY_KEY_ID))
         bad = TARN_X509_MALFORMED;
@@ -248,8 +284,12 @@ static bool reaches_anchor(struct search *s, const struct tarn_x509 *cert) {
         if (!could_issue(anchor, cert))
             continue;
         enum tarn_x509_reason bad = check_step(s, cert, anchor, true);
-        if (!bad && push(s, anchor))
-            return true;
+        if (!bad && push(s, anchor)) {
+            bad = policies_check(s->path);
+            if (!bad)
+                return true;
+            s->path->count--;
+        }
         failed(s, bad);
     }
     return false;

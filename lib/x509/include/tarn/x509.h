@@ -70,7 +70,11 @@ struct tarn_x509 {
     uint32_t ext_usage;                           /* enum tarn_x509_ext_usage */
     struct tarn_span alt_names, name_constraints; /* contents of the SEQUENCE */
     struct tarn_span subject_key_id, authority_key_id;
-    struct tarn_span policies;
+    bool authority_by_name; /* the authority key identifier has an issuer and serial number */
+    struct tarn_span policies, mappings; /* contents of the SEQUENCEs */
+    /* After so many more certificates (UINT32_MAX: never): a policy is demanded, none is mapped,
+     * any-policy counts no more. */
+    uint32_t require_explicit, inhibit_mapping, inhibit_any;
     bool must_staple;
 };
 

@@ -17,6 +17,7 @@ struct tarn_crl {
     struct tarn_scheme scheme;
     struct tarn_span signature;
     struct tarn_span authority_key_id;
+    bool has_number;
     bool unknown_critical; /* an extension that is critical and not known (an indirect or delta CRL)
                             */
 };

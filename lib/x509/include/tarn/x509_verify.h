@@ -29,7 +29,8 @@ enum tarn_x509_reason {
     TARN_X509_CRITICAL,   /* a critical extension that is not understood */
     TARN_X509_MALFORMED,  /* against a rule of RFC 5280 on what certificates hold */
     TARN_X509_BUDGET,
-    TARN_X509_REVOKED,
+    TARN_X509_REVOKED, /* or nothing that says that it is not */
+    TARN_X509_POLICY,  /* certificate policies that an issuer demands are not there */
 };
 /* A few words, for messages. Never NULL. */
 const char *tarn_x509_reason_name(enum tarn_x509_reason reason);
