@@ -11,8 +11,8 @@
  *                 [--old-master-secret] (TLS 1.2 also without RFC 7627)
  *                 [--answer] (a server: a line for each text with an empty line at its end)
  *                 [--elsewhere] (the key signs on request, outside the engine)
- *                 [--tickets] [--early BYTES] (a server's tickets, a client's sessions; with early
- * data)
+ *                 [--staple F] [--tickets] [--early BYTES] (a server's tickets, a client's
+ * sessions; with early data)
  */
 #include <netinet/in.h>
 #include <stdio.h>
@@ -67,6 +67,16 @@ static size_t blocks(const char *path, struct tarn_span *out, size_t max) {
                == TARN_OK)
         used += out[n++].len;
     return n;
+}
+
+static struct tarn_span whole(const char *path) {
+    static uint8_t store[1 << 14];
+    FILE *f = fopen(path, "rb");
+    if (!f)
+        die(path);
+    struct tarn_span all = tarn_span_of(store, fread(store, 1, sizeof store, f));
+    fclose(f);
+    return all;
 }
 
 static void load(const char *cert, const char *key_file, const char *ca) {
@@ -298,6 +308,8 @@ int main(int argc, char **argv) {
             elsewhere = true;
         else if (!strcmp(argv[i], "--tickets"))
             with_tickets(0);
+        else if (!strcmp(argv[i], "--staple"))
+            identity.staple = whole(argv[++i]);
         else if (!strcmp(argv[i], "--early"))
             with_tickets((uint32_t)atoi(argv[++i]));
         else if (!strcmp(argv[i], "--cert"))

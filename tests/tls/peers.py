@@ -353,6 +353,56 @@ def resumed_servers(port):
     check('gnutls server takes our early data', 'resumed early taken' in said, said, stop(server))
 
 
+def ocsp(cert, status, out):
+    """What the CA says of a certificate, by openssl."""
+    serial = subprocess.run(['openssl', 'x509', '-in', cert, '-noout', '-serial'], capture_output=True, text=True,
+                            check=True).stdout.strip().split('=')[1]
+    line = 'V\t480101000000Z\t' if status == 'good' else 'R\t480101000000Z\t250101000000Z'
+    with open('index.txt', 'w') as f:
+        f.write(f'{line}\t{serial}\tunknown\t/CN=x\n')
+    for words in (['-issuer', 'ca.pem', '-cert', cert, '-no_nonce', '-reqout', 'ocsp.req'],
+                  ['-index', 'index.txt', '-CA', 'ca.pem', '-rsigner', 'ca.pem', '-rkey', 'ca.key', '-ndays', '2',
+                   '-reqin', 'ocsp.req', '-respout', out]):
+        subprocess.run(['openssl', 'ocsp', *words], check=True, capture_output=True)
+
+
+def must_staple():
+    with open('staple.ext', 'w') as f:
+        f.write('basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nextendedKeyUsage=serverAuth\n'
+                'subjectAltName=DNS:localhost\ntlsfeature=status_request\n')
+    subprocess.run(['openssl', 'x509', '-req', '-in', 'p256.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-extfile',
+                    'staple.ext', '-out', 'staple.pem', '-days', '2'], check=True, capture_output=True)
+    shutil.copy('p256.key', 'staple.key')
+
+
+def stapled(port):
+    """OCSP responses beside certificates, both ways, and certificates that demand them."""
+    ocsp('p256.pem', 'good', 'good.der')
+    ocsp('p256.pem', 'revoked', 'revoked.der')
+    must_staple()
+    ocsp('staple.pem', 'good', 'staple.der')
+    server, listening = tarn_server('--staple', 'good.der')
+    got, log = echo_by([w for w in openssl_client(listening, '-status') if w != '-quiet'], b'x\n')
+    check('openssl client asks for OCSP', 'OCSP Response Status: successful' in got.decode() + log, log,
+          finish(server))
+    server, listening = tarn_server('--staple', 'good.der')
+    got, log = echo_by(gnutls_client(listening, '--ocsp'), b'x\n')
+    check('gnutls client asks for OCSP', got.endswith(b'x\n'), got, log, finish(server))
+    for key, response, expect in (('p256', 'good.der', None), ('p256', 'revoked.der', 'certificate_revoked'),
+                                  ('p256', 'staple.der', 'bad_certificate_status_response'),
+                                  ('staple', 'staple.der', None),
+                                  ('staple', None, 'bad_certificate_status_response')):
+        server = openssl_server(port, *(['-status_file', response] if response else []), key=key)
+        got, said, status = tarn_client(port)
+        check(f'openssl server, {key} with {response}', (expect in said and got == b'') if expect
+              else got == b'enil emos\n', got, said, stop(server))
+        port += 1
+    # Small records, as the client asks (RFC 6066): Certificate alone is longer.
+    server, listening = tarn_server('--staple', 'good.der')
+    got, log = echo_by(openssl_client(listening, '-maxfraglen', '512'))
+    check('openssl client, records of 512 bytes', got == TEXT, len(got), log, finish(server))
+
+
 def keylogged():
     """tshark reads what was said with the secrets that the engine told."""
     server, port = tarn_server('--keylog', 'keys.log')
@@ -375,6 +425,7 @@ def main():
             make_keys()
             against_clients()
             against_servers(20000 + os.getpid() % 20000)
+            stapled(20200 + os.getpid() % 20000)
             resumed_clients()
             resumed_servers(20100 + os.getpid() % 20000)
             itself()

@@ -3,6 +3,10 @@
  * (RFC 5246 section 7.4) has of them in common stands here, too. */
 #include "internal.h"
 
+#include <tarn/x509_revoke.h>
+
+#define STATUS_OCSP 1
+
 struct scheme {
     uint16_t id;
     const struct tarn_scheme *scheme;
@@ -106,6 +110,17 @@ bool choose_identity(struct tarn_tls *t) {
     return t->identity != NULL;
 }
 
+/* An OCSP response beside the leaf (RFC 8446 section 4.4.2.1). */
+static void put_staple(struct tarn_writer *w, struct tarn_span staple) {
+    tarn_writer_u16be(w, EXT_STATUS_REQUEST);
+    size_t ext = vector_open(w);
+    tarn_writer_u8(w, STATUS_OCSP);
+    tarn_writer_u8(w, (uint8_t)(staple.len >> 16));
+    tarn_writer_u16be(w, (uint16_t)staple.len);
+    tarn_writer_span_put(w, staple);
+    vector_close(w, ext);
+}
+
 enum tarn_tls_alert send_certificate(struct tarn_tls *t, struct tarn_span context) {
     struct tarn_writer w = message_begin(t, MSG_CERTIFICATE);
     bool is_12 = t->version == TARN_TLS_12;
@@ -120,8 +135,12 @@ enum tarn_tls_alert send_certificate(struct tarn_tls *t, struct tarn_span contex
         tarn_writer_u8(&w, (uint8_t)(der.len >> 16));
         tarn_writer_u16be(&w, (uint16_t)der.len);
         tarn_writer_span_put(&w, der);
-        if (!is_12)
-            tarn_writer_u16be(&w, 0); /* no extensions */
+        if (is_12)
+            continue;
+        size_t extensions = vector_open(&w);
+        if (i == 0 && t->wants_staple && t->identity->staple.len > 0)
+            put_staple(&w, t->identity->staple);
+        vector_close(&w, extensions);
     }
     vector_close(&w, list);
     return message_end(t, &w);
@@ -207,7 +226,50 @@ static enum tarn_tls_alert alert_for(enum tarn_x509_reason reason) {
     }
 }
 
-static enum tarn_tls_alert believe(struct tarn_tls *t, const struct tarn_x509 *certs, size_t n) {
+/* What came beside the leaf must be good, and must be there where the leaf says so (RFC 7633). */
+static enum tarn_tls_alert check_staple(struct tarn_tls *t, const struct tarn_x509_path *path,
+                                        struct tarn_span staple) {
+    const struct tarn_x509 *leaf = TARN_AT(path->certs, 0);
+    enum tarn_ocsp_status status;
+    struct tarn_ocsp ocsp;
+    if (t->config->server || path->count < 2)
+        return FINE;
+    if (staple.len == 0)
+        return leaf->must_staple ? TARN_TLS_BAD_CERTIFICATE_STATUS_RESPONSE : FINE;
+    if (tarn_ocsp_parse(staple, &ocsp) != TARN_OK
+        || tarn_ocsp_check(&ocsp, leaf, TARN_AT(path->certs, 1), t->now, &status) != TARN_OK)
+        return TARN_TLS_BAD_CERTIFICATE_STATUS_RESPONSE;
+    if (status == TARN_OCSP_REVOKED)
+        t->peer_reason = TARN_X509_REVOKED;
+    return status == TARN_OCSP_GOOD      ? FINE
+           : status == TARN_OCSP_REVOKED ? TARN_TLS_CERTIFICATE_REVOKED
+                                         : TARN_TLS_BAD_CERTIFICATE_STATUS_RESPONSE;
+}
+
+/* The extensions of one certificate: of a server's leaf, an OCSP response, as was asked for. */
+static enum tarn_tls_alert take_extensions(const struct tarn_tls *t, struct tarn_span list,
+                                           bool leaf, struct tarn_span *staple) {
+    struct tarn_span ext, value;
+    uint16_t id;
+    uint8_t type;
+    while (list.len > 0) {
+        if (!tarn_span_u16be(&list, &id) || !vector16(&list, &ext))
+            return TARN_TLS_DECODE_ERROR;
+        if (id != EXT_STATUS_REQUEST || t->config->server)
+            return TARN_TLS_UNSUPPORTED_EXTENSION;
+        if (!tarn_span_u8(&ext, &type) || type != STATUS_OCSP || !vector24(&ext, &value)
+            || ext.len > 0 || value.len == 0)
+            return TARN_TLS_DECODE_ERROR;
+        if (leaf && staple->len > 0)
+            return TARN_TLS_ILLEGAL_PARAMETER;
+        if (leaf)
+            *staple = value;
+    }
+    return FINE;
+}
+
+static enum tarn_tls_alert believe(struct tarn_tls *t, const struct tarn_x509 *certs, size_t n,
+                                   struct tarn_span staple) {
     struct tarn_x509_path path;
     if (t->config->trust_anybody)
         return FINE;
@@ -217,14 +279,14 @@ static enum tarn_tls_alert believe(struct tarn_tls *t, const struct tarn_x509 *c
     policy.name = t->config->server ? TARN_SPAN_EMPTY : tarn_tls_name(t);
     const struct tarn_x509 *others = n > 1 ? &TARN_AT_N(certs, n, 1) : NULL;
     if (tarn_x509_verify(&policy, certs, others, n - 1, &path) == TARN_OK)
-        return FINE;
+        return check_staple(t, &path, staple);
     t->peer_reason = path.reason;
     return alert_for(path.reason);
 }
 
 enum tarn_tls_alert take_certificate(struct tarn_tls *t, struct tarn_span body) {
     struct tarn_x509 certs[TARN_TLS_PEER_CERTS_MAX];
-    struct tarn_span context, list, der, extensions;
+    struct tarn_span context, list, der, extensions, staple = TARN_SPAN_EMPTY;
     size_t n = 0;
     bool is_12 = t->version == TARN_TLS_12;
     extensions = context = TARN_SPAN_EMPTY;
@@ -243,8 +305,9 @@ enum tarn_tls_alert take_certificate(struct tarn_tls *t, struct tarn_span body) 
     for (size_t i = 0; list.len > 0; i++) {
         if (!vector24(&list, &der) || der.len == 0 || (!is_12 && !vector16(&list, &extensions)))
             return TARN_TLS_DECODE_ERROR;
-        if (extensions.len > 0)
-            return TARN_TLS_UNSUPPORTED_EXTENSION; /* none was asked for */
+        enum tarn_tls_alert bad = take_extensions(t, extensions, i == 0, &staple);
+        if (bad != FINE)
+            return bad;
         bool parsed =
             n < TARN_TLS_PEER_CERTS_MAX && tarn_x509_parse(der, &TARN_AT(certs, n)) == TARN_OK;
         if (i == 0
@@ -256,7 +319,7 @@ enum tarn_tls_alert take_certificate(struct tarn_tls *t, struct tarn_span body) 
             return TARN_TLS_UNSUPPORTED_CERTIFICATE; /* it signs nothing but that (4.4.2.2) */
         n += parsed;
     }
-    enum tarn_tls_alert alert = believe(t, certs, n);
+    enum tarn_tls_alert alert = believe(t, certs, n, staple);
     if (alert != FINE)
         return alert;
     t->peer_spki_len = tarn_bytes_copy(TARN_BYTES_ARRAY(t->peer_spki), certs[0].spki);

@@ -105,6 +105,10 @@ static void put_small_extensions(struct tarn_tls *t, struct tarn_writer *w) {
     put_name(t, w);
     put_groups(t, w);
     put_schemes(w);
+    tarn_writer_u16be(w, EXT_STATUS_REQUEST); /* OCSP, of any responder */
+    tarn_writer_u16be(w, 5);
+    tarn_writer_u8(w, 1);
+    tarn_writer_u32be(w, 0);
     if (t->config->alpn_count > 0)
         alpn_put(w, t);
     tarn_writer_u16be(w, EXT_RECORD_SIZE_LIMIT);

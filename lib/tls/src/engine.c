@@ -225,6 +225,7 @@ const char *tarn_tls_alert_name(enum tarn_tls_alert alert) {
     case TARN_TLS_MISSING_EXTENSION: return "missing_extension";
     case TARN_TLS_UNSUPPORTED_EXTENSION: return "unsupported_extension";
     case TARN_TLS_UNRECOGNIZED_NAME: return "unrecognized_name";
+    case TARN_TLS_BAD_CERTIFICATE_STATUS_RESPONSE: return "bad_certificate_status_response";
     case TARN_TLS_CERTIFICATE_REQUIRED: return "certificate_required";
     case TARN_TLS_NO_APPLICATION_PROTOCOL: return "no_application_protocol";
     case TARN_TLS_FINE: return "none";

@@ -26,11 +26,14 @@ enum message {
     MSG_CERTIFICATE_VERIFY = 15,
     MSG_CLIENT_KEY_EXCHANGE = 16, /* TLS 1.2 */
     MSG_FINISHED = 20,
+    MSG_CERTIFICATE_STATUS = 22,
     MSG_KEY_UPDATE = 24,
     MSG_MESSAGE_HASH = 254,
 };
 enum extension {
     EXT_SERVER_NAME = 0,
+    EXT_MAX_FRAGMENT = 1,
+    EXT_STATUS_REQUEST = 5,
     EXT_GROUPS = 10,
     EXT_POINT_FORMATS = 11,
     EXT_SIG_ALGS = 13,
@@ -75,9 +78,10 @@ struct hello {
     uint16_t version;
     struct tarn_span random, session_id, suites, compressions;
     struct tarn_span versions, groups, schemes, shares, name, alpn, limit, psk_modes, psk, points,
-        renegotiation, master_secret;
+        renegotiation, master_secret, status, fragment;
     bool has_versions, has_groups, has_schemes, has_shares, has_name, has_alpn, has_limit, has_psk,
-        has_psk_modes, has_early, has_points, has_renegotiation, has_master_secret;
+        has_psk_modes, has_early, has_points, has_renegotiation, has_master_secret, has_status,
+        has_fragment;
 };
 /* Whether a list of 16-bit numbers has one. */
 bool list_has(struct tarn_span list, uint16_t wanted);

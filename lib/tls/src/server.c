@@ -9,7 +9,9 @@ static enum tarn_tls_alert note(struct hello *h, uint16_t id, struct tarn_span e
         uint16_t id;
         bool *has;
         struct tarn_span *value;
-    } const known[] = {{EXT_VERSIONS, &h->has_versions, &h->versions},
+    } const known[] = {{EXT_STATUS_REQUEST, &h->has_status, &h->status},
+                       {EXT_MAX_FRAGMENT, &h->has_fragment, &h->fragment},
+                       {EXT_VERSIONS, &h->has_versions, &h->versions},
                        {EXT_GROUPS, &h->has_groups, &h->groups},
                        {EXT_SIG_ALGS, &h->has_schemes, &h->schemes},
                        {EXT_KEY_SHARE, &h->has_shares, &h->shares},
@@ -202,6 +204,30 @@ enum tarn_tls_alert take_limit(struct tarn_tls *t, struct tarn_span ext) {
     return FINE;
 }
 
+/* A request for an OCSP response (RFC 6066 section 8), or for something unknown. */
+static enum tarn_tls_alert take_status(struct tarn_tls *t, struct tarn_span ext) {
+    struct tarn_span responders, extensions;
+    uint8_t type;
+    if (!tarn_span_u8(&ext, &type))
+        return TARN_TLS_DECODE_ERROR;
+    if (type == 1 && (!vector16(&ext, &responders) || !vector16(&ext, &extensions) || ext.len > 0))
+        return TARN_TLS_DECODE_ERROR;
+    t->wants_staple = type == 1;
+    return FINE;
+}
+
+/* Records of at most 512 to 4096 bytes (RFC 6066 section 4); a record size limit goes before. */
+static enum tarn_tls_alert take_fragment(struct tarn_tls *t, struct tarn_span ext) {
+    uint8_t code;
+    if (!tarn_span_u8(&ext, &code) || ext.len > 0)
+        return TARN_TLS_DECODE_ERROR;
+    if (code < 1 || code > 4)
+        return TARN_TLS_ILLEGAL_PARAMETER;
+    t->max_fragment = code;
+    t->record_max = (size_t)256 << code;
+    return FINE;
+}
+
 /* A ticket, or a certificate that the client can judge. */
 static enum tarn_tls_alert authenticate(struct tarn_tls *t, const struct hello *h,
                                         struct tarn_span message) {
@@ -242,6 +268,10 @@ static enum tarn_tls_alert negotiate(struct tarn_tls *t, const struct hello *h,
         alert = alpn_choose(t, h->alpn);
     if (alert == FINE && h->has_limit)
         alert = take_limit(t, h->limit);
+    else if (alert == FINE && h->has_fragment)
+        alert = take_fragment(t, h->fragment);
+    if (alert == FINE && h->has_status)
+        alert = take_status(t, h->status);
     if (alert == FINE && share->len > 0) /* before a retry nothing is settled */
         alert = authenticate(t, h, message);
     return alert;
@@ -336,6 +366,11 @@ static enum tarn_tls_alert send_encrypted_extensions(struct tarn_tls *t, const s
         tarn_writer_u16be(&w, EXT_RECORD_SIZE_LIMIT);
         tarn_writer_u16be(&w, 2);
         tarn_writer_u16be(&w, RECORD_PLAIN_MAX + 1);
+    }
+    if (t->max_fragment > 0) {
+        tarn_writer_u16be(&w, EXT_MAX_FRAGMENT);
+        tarn_writer_u16be(&w, 1);
+        tarn_writer_u8(&w, t->max_fragment);
     }
     if (t->early == TARN_TLS_EARLY_TAKEN) {
         tarn_writer_u16be(&w, EXT_EARLY_DATA);

@@ -141,6 +141,18 @@ static enum tarn_tls_alert take_certificate_12(struct tarn_tls *t, struct tarn_s
     return alert;
 }
 
+/* CertificateStatus, once and where it was announced: its form is looked at, and no more. */
+static enum tarn_tls_alert pass_status(struct tarn_tls *t, struct tarn_span body) {
+    struct tarn_span response;
+    uint8_t type;
+    if (!t->wants_staple)
+        return TARN_TLS_UNEXPECTED_MESSAGE;
+    t->wants_staple = false;
+    return tarn_span_u8(&body, &type) && type == 1 && vector24(&body, &response) && body.len == 0
+               ? FINE
+               : TARN_TLS_DECODE_ERROR;
+}
+
 static enum tarn_tls_alert take_verify_12(struct tarn_tls *t, struct tarn_span body) {
     enum tarn_tls_alert alert = take_certificate_verify(t, body);
     t->phase = WAIT12_CCS;
@@ -154,6 +166,7 @@ enum tarn_tls_alert tls12_message(struct tarn_tls *t, struct tarn_span message,
         enum tarn_tls_alert (*take)(struct tarn_tls *, struct tarn_span);
     } order[] = {
         {WAIT12_CERTIFICATE, MSG_CERTIFICATE, take_certificate_12},
+        {WAIT12_SERVER_KEY, MSG_CERTIFICATE_STATUS, pass_status},
         {WAIT12_SERVER_KEY, MSG_SERVER_KEY_EXCHANGE, tls12_server_key},
         {WAIT12_REQUEST_OR_DONE, MSG_CERTIFICATE_REQUEST, tls12_certificate_request},
         {WAIT12_REQUEST_OR_DONE, MSG_SERVER_HELLO_DONE, tls12_server_done},

@@ -52,6 +52,9 @@ static enum tarn_tls_alert extension(struct tarn_tls *t, struct answer *a, uint1
         return TARN_TLS_UNSUPPORTED_EXTENSION;
     case EXT_ALPN:
         return t->config->alpn_count > 0 ? alpn_accept(t, ext) : TARN_TLS_UNSUPPORTED_EXTENSION;
+    case EXT_STATUS_REQUEST:
+        t->wants_staple = true; /* CertificateStatus may come */
+        return ext.len ? TARN_TLS_DECODE_ERROR : FINE;
     case EXT_RECORD_SIZE_LIMIT: return take_limit(t, ext);
     case EXT_GROUPS: return FINE; /* some servers say it here, where it means nothing */
     default: return TARN_TLS_UNSUPPORTED_EXTENSION;

@@ -59,6 +59,7 @@ enum tarn_tls_alert {
     TARN_TLS_MISSING_EXTENSION = 109,
     TARN_TLS_UNSUPPORTED_EXTENSION = 110,
     TARN_TLS_UNRECOGNIZED_NAME = 112,
+    TARN_TLS_BAD_CERTIFICATE_STATUS_RESPONSE = 113,
     TARN_TLS_CERTIFICATE_REQUIRED = 116,
     TARN_TLS_NO_APPLICATION_PROTOCOL = 120,
     TARN_TLS_FINE = 255 /* no alert */
@@ -71,6 +72,9 @@ struct tarn_tls_identity {
     const struct tarn_span *chain;
     size_t chain_len;
     const struct tarn_private_key *key;
+    /* A server's: an OCSP response for the leaf (DER), given to clients that ask for it; or empty.
+     */
+    struct tarn_span staple;
 };
 
 struct tarn_tls_tickets; /* tarn/tls_session.h */
@@ -182,6 +186,8 @@ struct tarn_tls {
     uint8_t offered;                     /* bit i: a share of group i was sent */
     bool retried, compat_sent, extended, /* TLS 1.2: the master secret is bound */
         asked_for_cert, peer_has_cert, update_owed;
+    bool wants_staple;    /* the client asked for an OCSP response, or TLS 1.2's server has one */
+    uint8_t max_fragment; /* what the client asked for (RFC 6066 section 4); 0: nothing */
     uint16_t peer_schemes; /* bit i: of the schemes in src/auth.c */
     const struct tarn_tls_identity *identity;
     struct tarn_span cookie;          /* of a HelloRetryRequest, while it is answered */
