@@ -36,14 +36,15 @@ static void nonce_of(const struct tarn_tls_keys *k, uint64_t number, uint8_t out
 }
 
 /* A client's first record says TLS 1.0, for servers that know nothing newer (section 5.1). */
-static uint16_t head_version(const struct tarn_tls *t) {
-    return t->phase == WAIT_SERVER_HELLO && !t->retried && !t->tx.on ? 0x0301 : 0x0303;
+static uint16_t head_version(const struct tarn_tls *t, uint8_t type) {
+    bool first = type == CONTENT_HANDSHAKE && t->phase == WAIT_SERVER_HELLO && !t->retried;
+    return first && !t->tx.on ? 0x0301 : 0x0303;
 }
 
 static void put_head(const struct tarn_tls *t, struct tarn_bytes at, uint8_t type, size_t len) {
     struct tarn_writer w = tarn_writer_over(tarn_bytes_first(at, RECORD_HEAD));
     tarn_writer_u8(&w, type);
-    tarn_writer_u16be(&w, head_version(t));
+    tarn_writer_u16be(&w, head_version(t, type));
     tarn_writer_u16be(&w, (uint16_t)len);
 }
 

@@ -186,8 +186,8 @@ struct tarn_tls {
     uint8_t offered;                     /* bit i: a share of group i was sent */
     bool retried, compat_sent, extended, /* TLS 1.2: the master secret is bound */
         asked_for_cert, peer_has_cert, update_owed;
-    bool wants_staple;    /* the client asked for an OCSP response, or TLS 1.2's server has one */
-    uint8_t max_fragment; /* what the client asked for (RFC 6066 section 4); 0: nothing */
+    bool wants_staple;     /* the client asked for an OCSP response, or TLS 1.2's server has one */
+    uint8_t max_fragment;  /* what the client asked for (RFC 6066 section 4); 0: nothing */
     uint16_t peer_schemes; /* bit i: of the schemes in src/auth.c */
     const struct tarn_tls_identity *identity;
     struct tarn_span cookie;          /* of a HelloRetryRequest, while it is answered */
