@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <tarn/tls_session.h>
+
 #include "rig.h"
 
 #define ROUNDS 5
@@ -17,6 +19,11 @@
 
 static struct rig rig;
 static SSL_CTX *server_ctx, *client_ctx;
+static SSL_SESSION *session;
+static struct tarn_tls_tickets tickets;
+static uint64_t tickets_used[16];
+static struct tarn_tls_session slots[4];
+static struct tarn_tls_session_cache sessions;
 static uint8_t wire[1 << 17], text[RECORD];
 
 static double now(void) {
@@ -78,8 +85,18 @@ static void move(SSL *from, SSL *to) {
         BIO_write(SSL_get_rbio(to), wire, n);
 }
 
+/* A new ticket replaces the one that was used. */
+static int keep_session(SSL *ssl, SSL_SESSION *s) {
+    (void)ssl;
+    SSL_SESSION_free(session);
+    session = s;
+    return 1;
+}
+
 static struct pair openssl_pair(void) {
     struct pair p = {SSL_new(client_ctx), SSL_new(server_ctx)};
+    if (session)
+        SSL_set_session(p.client, session);
     SSL_set_bio(p.client, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_bio(p.server, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_connect_state(p.client);
@@ -90,6 +107,8 @@ static struct pair openssl_pair(void) {
 }
 
 static void openssl_free(struct pair p) {
+    /* Or the session would not be taken up again. */
+    SSL_set_shutdown(p.client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(p.client);
     SSL_free(p.server);
 }
@@ -105,6 +124,12 @@ static struct pair openssl_connect(double *server, double *both) {
         SSL_do_handshake(p.server);
         *server += now() - t;
         move(p.server, p.client);
+    }
+    if (session) { /* and the next ticket */
+        uint8_t byte;
+        (void)SSL_read(p.client, &byte, 1);
+        if (!SSL_session_reused(p.server))
+            abort();
     }
     *both = now() - start;
     if (!SSL_is_init_finished(p.client) || !SSL_is_init_finished(p.server))
@@ -139,6 +164,7 @@ static X509 *certificate(struct tarn_span der) {
 }
 
 static void openssl_init(void) {
+
     uint8_t mem[400];
     struct tarn_der_writer w = tarn_der_writer_over(TARN_BYTES_ARRAY(mem));
     X509_VERIFY_PARAM *param;
@@ -160,7 +186,7 @@ static void openssl_init(void) {
     X509_VERIFY_PARAM_set_time(param, RIG_NOW);
 }
 
-static void handshakes(void) {
+static void handshakes(const char *what) {
     double tarn[2] = {0}, theirs[2] = {0}, server, both;
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < HANDSHAKES / ROUNDS; i++) {
@@ -173,10 +199,39 @@ static void handshakes(void) {
             theirs[1] += both;
         }
     }
-    printf("full handshake, ECDSA P-256, X25519, server: Tarn %.0f us, OpenSSL %.0f us, %.2fx\n",
-           tarn[0] / HANDSHAKES * 1e6, theirs[0] / HANDSHAKES * 1e6, theirs[0] / tarn[0]);
+    printf("%s, server: Tarn %.0f us, OpenSSL %.0f us, %.2fx\n", what, tarn[0] / HANDSHAKES * 1e6,
+           theirs[0] / HANDSHAKES * 1e6, theirs[0] / tarn[0]);
     printf("... both sides: Tarn %.0f us, OpenSSL %.0f us, %.2fx\n", tarn[1] / HANDSHAKES * 1e6,
            theirs[1] / HANDSHAKES * 1e6, theirs[1] / tarn[1]);
+}
+
+/* Both sides come back with tickets, a fresh key exchange beside them. */
+static void resumed(void) {
+    double server, both;
+    uint8_t byte;
+    tarn_tls_tickets_init(&tickets, tickets_used, TARN_COUNT_OF(tickets_used), 100);
+    tarn_tls_session_cache_init(&sessions, slots, TARN_COUNT_OF(slots));
+    rig.server.config.tickets = &tickets;
+    rig.client.config.sessions = &sessions.sessions;
+    tarn_handshake(&both);
+    size_t n = rig_take(&rig.server, wire, sizeof wire);
+    rig_feed(&rig.client, wire, n, 1 << 20);
+    SSL_CTX_set_num_tickets(server_ctx, 1);
+    SSL_CTX_set_session_cache_mode(client_ctx, SSL_SESS_CACHE_CLIENT);
+    SSL_CTX_sess_set_new_cb(client_ctx, keep_session);
+    struct pair p = openssl_connect(&server, &both);
+    move(p.server, p.client);
+    (void)SSL_read(p.client, &byte, 1);
+    openssl_free(p);
+    handshakes("resumed handshake, X25519");
+    if (!tarn_tls_resumed(&rig.server.tls) || !session)
+        abort();
+    rig.server.config.tickets = NULL;
+    rig.client.config.sessions = NULL;
+    SSL_CTX_set_num_tickets(server_ctx, 0);
+    SSL_CTX_sess_set_new_cb(client_ctx, NULL);
+    SSL_SESSION_free(session);
+    session = NULL;
 }
 
 static void bulk(const char *name, uint32_t suite) {
@@ -198,7 +253,8 @@ int main(void) {
     rig_init(&rig, 1);
     rig.client.config.groups_off = 1u << TARN_TLS_X25519MLKEM768; /* OpenSSL 3.0 has it not */
     openssl_init();
-    handshakes();
+    handshakes("full handshake, ECDSA P-256, X25519");
+    resumed();
     bulk("TLS_AES_128_GCM_SHA256", TARN_TLS_AES128_GCM);
     bulk("TLS_CHACHA20_POLY1305_SHA256", TARN_TLS_CHACHA20_POLY1305);
     printf("memory of a connection: engine %zu bytes, records %d bytes, a message %d bytes\n",
