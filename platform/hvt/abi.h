@@ -101,6 +101,8 @@ enum hvt_feature {
     HVT_FEATURE_FLUSH = 1 << 1,   /* BLOCK_FLUSH */
     HVT_FEATURE_MANY = 1 << 2,    /* NET_WRITE_MANY and NET_READ_MANY */
     HVT_FEATURE_STAY = 1 << 3,    /* a debugger looks on: the image is wanted where it was linked */
+    HVT_FEATURE_MOVE = 1 << 4,    /* the image corrects its own pointers: it may be loaded anywhere
+                                     behind where it was linked, by whole pages */
 };
 
 #define HVT_GRANT_MAGIC 0x315456486e726154ull /* "TarnHVT1" in memory */

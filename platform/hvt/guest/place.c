@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* A load address of our own choice. The tender puts the image where it was linked; here it is
- * copied to a random place behind, and its pointers are corrected, before anything else: nothing in
- * this file may use one, or a stack check, or the data of the image. */
+/* Tarn's tender loads the image somewhere behind where it was linked, where its protection of code
+ * and constants holds. Another one puts it where it was linked; then it is copied to a random place
+ * behind. Its pointers are corrected, before anything else: nothing in this file may use one, or a
+ * stack check, or the data of the image. */
 #include "guest.h"
 
 /* Below this the copy would cost more memory than can be spared. */
@@ -22,7 +23,7 @@ __attribute__((no_stack_protector)) static uint64_t choose(const struct hvt_boot
     uint64_t least =
         ((uintptr_t)tarn_loaded_end - (uintptr_t)tarn_image + PAGE) & ~(uint64_t)(PAGE - 1);
     if (boot->mem_size < MEMORY_MIN || boot->kernel_end > boot->mem_size
-        || (grant && (grant->features & HVT_FEATURE_STAY)))
+        || (grant && (grant->features & (HVT_FEATURE_STAY | HVT_FEATURE_MOVE))))
         return 0;
     uint64_t pages = (boot->mem_size - boot->kernel_end) / SHARE / PAGE;
     if (least >= pages * PAGE)
@@ -35,9 +36,11 @@ __attribute__((no_stack_protector)) static uint64_t choose(const struct hvt_boot
     return least + PAGE * ((word >> 16) % pages);
 }
 
-/* Answers with how far the image is from where it was linked. */
+/* Answers with how far the image is now from where it was loaded. */
 __attribute__((no_stack_protector)) uint64_t tarn_hvt_place(const struct hvt_boot *boot) {
-    uint64_t slide = choose(boot);
+    uint64_t moved = (uintptr_t)tarn_image - IMAGE_BASE, slide = choose(boot);
+    if (moved)
+        bare_relocate(moved);
     if (slide == 0)
         return 0;
     uintptr_t from = (uintptr_t)tarn_image, to = from + slide;

@@ -26,7 +26,8 @@ __attribute__((section(".note.tarn.wish"), used, aligned(4))) static const struc
     .desc_bytes = 16,
     .type = HVT_NOTE_TARN,
     .name = SOLO5_NOTE_TARN_NAME,
-    .desc = {1, HVT_FEATURE_ENTROPY | HVT_FEATURE_FLUSH | HVT_FEATURE_MANY | HVT_FEATURE_STAY},
+    .desc = {1, HVT_FEATURE_ENTROPY | HVT_FEATURE_FLUSH | HVT_FEATURE_MANY | HVT_FEATURE_STAY
+                    | HVT_FEATURE_MOVE},
 };
 
 struct guest guest SEALED;

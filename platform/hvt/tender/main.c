@@ -8,7 +8,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define GRANTS (HVT_FEATURE_ENTROPY | HVT_FEATURE_FLUSH | HVT_FEATURE_MANY | HVT_FEATURE_STAY)
+#define GRANTS                                                                                     \
+    (HVT_FEATURE_ENTROPY | HVT_FEATURE_FLUSH | HVT_FEATURE_MANY | HVT_FEATURE_STAY                 \
+     | HVT_FEATURE_MOVE)
 
 const char tender_name[] = "tarn-hvt";
 static struct hvt hvt = {.gdb_fd = -1, .core_fd = -1};
