@@ -32,10 +32,10 @@ UPSTREAM = os.environ.get("TARN_SOLO5_SPT") or shutil.which("solo5-spt")
 UPSTREAM_TESTS = os.environ.get("TARN_SOLO5_TESTS")
 SIGILL, SIGFPE, SIGSEGV, SIGSYS = -4, -8, -11, -31
 HELLO_BYTES_MAX = 24 * 1024
+EXAMPLES = ("hello", "website", "bulk", "dnsd", "kvd", "natbox", "pinata", "udpecho")
 
 def image(name):
-    example = name in ("hello", "website")
-    return f"{WORK}/examples/bin/{name}" if example else f"{WORK}/tests/spt/guests/spt-{name}"
+    return f"{WORK}/examples/bin/{name}" if name in EXAMPLES else f"{WORK}/tests/spt/guests/spt-{name}"
 
 
 def upstream():
@@ -70,7 +70,7 @@ def images_build(folder):
                         f"{SOURCE}/platform/spt/spt.ini", "-Dtarget=spt"], check=True, stdout=log,
                        stderr=log, env={k: v for k, v in os.environ.items() if k != "CFLAGS"})
     wanted = [os.path.relpath(image(name), WORK) for name in
-              ("hello", "website", "answer", "crash", "disk", "dry", "echo", "env", "many", "syscall", "crypto")]
+              (*EXAMPLES, "answer", "crash", "disk", "dry", "echo", "env", "many", "syscall", "crypto")]
     subprocess.run(["ninja", "-j2", "-C", WORK, *wanted], check=True, stdout=log, stderr=log)
 
 
@@ -153,6 +153,17 @@ def words(folder):
     for text in ("", "a b", 'say "so"', "back\\slash", "it's", "tab\tand\nline", "плес"):
         got = run(image("env"), f"--text={text}")
         expect(got, 0, f"text [{text}]")
+
+
+@check
+def examples(folder):
+    """every example begins, and says what keys it takes"""
+    targets = subprocess.run(["ninja", "-C", WORK, "-t", "targets", "all"], check=True, capture_output=True, text=True)
+    assert set(re.findall(r"^examples/bin/(\w+): c_LINKER", targets.stdout, re.M)) == set(EXAMPLES), "others are there"
+    for name in EXAMPLES:
+        got = run(image(name), "--help", mem=16)
+        expect(got, 0)
+        assert name == "hello" or "--" in got[1], got
 
 
 @check

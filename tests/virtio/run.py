@@ -30,7 +30,7 @@ CRASHED = 70
 MODERN, LEGACY = ',disable-legacy=on', ',disable-modern=on'
 MACHINES = {'microvm': {'mem': 2}, 'microvm,acpi=off': {'mem': 2}, 'q35': {'mem': 4, 'pci': MODERN},
             'pc': {'mem': 4, 'pci': LEGACY}}
-EXAMPLES = ('hello', 'website', 'bulk', 'udpecho', 'natbox')
+EXAMPLES = ('hello', 'website', 'bulk', 'dnsd', 'kvd', 'natbox', 'pinata', 'udpecho')
 GUESTS = ('answer', 'crash', 'disk', 'env', 'stream')
 
 checks = []
@@ -347,6 +347,8 @@ def no_device(folder):
 @check
 def examples(folder):
     """every example begins on every machine"""
+    targets = subprocess.run(['ninja', '-C', WORK, '-t', 'targets', 'all'], check=True, stdout=subprocess.PIPE, text=True)
+    assert set(re.findall(r'^examples/bin/(\w+): c_LINKER', targets.stdout, re.M)) == set(EXAMPLES), 'others are there'
     says = {'website': 'website: listening', 'udpecho': 'udpecho: listening'}
     for machine, options in MACHINES.items():
         for name in EXAMPLES:
