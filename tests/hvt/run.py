@@ -57,6 +57,7 @@ def images_build(folder):
         subprocess.run(["meson", "setup", WORK, SOURCE, "--cross-file",
                         f"{SOURCE}/platform/hvt/hvt.ini", "-Dtarget=hvt"], check=True, stdout=log,
                        stderr=log, env={k: v for k, v in os.environ.items() if k != "CFLAGS"})
+    subprocess.run(["ninja", "-C", WORK, "build.ninja"], check=True, stdout=log, stderr=log)
     targets = subprocess.run(["ninja", "-C", WORK, "-t", "targets", "all"], check=True, stderr=log,
                              stdout=subprocess.PIPE, text=True).stdout
     EXAMPLES.extend(sorted(re.findall(r"^examples/bin/(\w+): c_LINKER", targets, re.M)))

@@ -30,7 +30,7 @@ CRASHED = 70
 MODERN, LEGACY = ',disable-legacy=on', ',disable-modern=on'
 MACHINES = {'microvm': {'mem': 2}, 'microvm,acpi=off': {'mem': 2}, 'q35': {'mem': 4, 'pci': MODERN},
             'pc': {'mem': 4, 'pci': LEGACY}}
-EXAMPLES = ('hello', 'website', 'bulk', 'dnsd', 'kvd', 'natbox', 'pinata', 'udpecho')
+EXAMPLES = []  # those that are built for this target
 GUESTS = ('answer', 'crash', 'disk', 'env', 'stream')
 
 checks = []
@@ -65,7 +65,7 @@ def stop_all():
 def image(name):
     if name == 'hello':
         return f'{WORK}-shipped/examples/bin/hello'
-    folder = ('examples/bin/' if name in EXAMPLES else 'tests/virtio/guests/virtio-' if name == 'stream'
+    folder = ('examples/bin/' if name not in GUESTS else 'tests/virtio/guests/virtio-' if name == 'stream'
               else 'tests/spt/guests/spt-')
     return f'{WORK}/{folder}{name}'
 
@@ -88,7 +88,11 @@ def expect(got, status, *texts):
 @check
 def images_build(folder):
     """the images are built"""
-    make(WORK, [name for name in EXAMPLES + GUESTS if name != 'hello'], '-Db_lto=false')
+    make(WORK, [], '-Db_lto=false')
+    targets = subprocess.run(['ninja', '-C', WORK, '-t', 'targets', 'all'], check=True, stdout=subprocess.PIPE, text=True)
+    EXAMPLES.extend(sorted(re.findall(r'^examples/bin/(\w+): c_LINKER', targets.stdout, re.M)))
+    assert 'hello' in EXAMPLES and 'website' in EXAMPLES, EXAMPLES
+    make(WORK, [name for name in (*EXAMPLES, *GUESTS) if name != 'hello'])
     make(f'{WORK}-shipped', ['hello'])
 
 
@@ -101,7 +105,7 @@ def make(where, names, *options):
                            check=True, stdout=log, stderr=log,
                            env={k: v for k, v in os.environ.items() if k != 'CFLAGS'})
         wanted = [os.path.relpath(image(name), where) for name in names]
-        subprocess.run(['ninja', '-j2', '-C', where, *wanted], check=True, stdout=log, stderr=log)
+        subprocess.run(['ninja', '-j2', '-C', where, 'build.ninja', *wanted], check=True, stdout=log, stderr=log)
 
 
 @check
@@ -347,8 +351,6 @@ def no_device(folder):
 @check
 def examples(folder):
     """every example begins on every machine"""
-    targets = subprocess.run(['ninja', '-C', WORK, '-t', 'targets', 'all'], check=True, stdout=subprocess.PIPE, text=True)
-    assert set(re.findall(r'^examples/bin/(\w+): c_LINKER', targets.stdout, re.M)) == set(EXAMPLES), 'others are there'
     says = {'website': 'website: listening', 'udpecho': 'udpecho: listening'}
     for machine, options in MACHINES.items():
         for name in EXAMPLES:
