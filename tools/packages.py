@@ -27,8 +27,8 @@ STAND_INS = {'busybox': 'busybox', 'nginx-light': 'nginx', 'pkgconf': 'pkg-confi
 SERVICES = {'isc-dhcp-server': ['isc-dhcp-server'], 'radvd': ['radvd'], 'nsd': ['nsd'], 'knot': ['knot'],
             'unbound': ['unbound'], 'nginx-light': ['nginx']}
 # What tests use of a package that nobody wants installed: unpacked into build/packages/NAME. A package whose
-# name changes with its version is named by another one that depends on it.
-UNPACKED = {'linux': 'linux-image-cloud-amd64'}
+# name changes with its version is named by another one that depends on it, and how its name begins.
+UNPACKED = {'linux': ('linux-image-cloud-amd64', 'linux-image-'), 'xen': ('xen-hypervisor-4.17-amd64', None)}
 
 
 def installed(package):
@@ -74,12 +74,12 @@ def ensure(packages, yes=False):
 
 def unpack(names):
     """Fetches what is missing of UNPACKED, and puts it where tests look for it. Without it they skip, and say so."""
-    for name, package in UNPACKED.items():
+    for name, (package, begins) in UNPACKED.items():
         folder = os.path.join(build_dir('packages'), name)
         if name not in names or os.path.exists(folder) or not shutil.which('apt-get'):
             continue
         said = subprocess.run(['apt-cache', 'depends', package], capture_output=True, text=True).stdout
-        real = [line.split()[-1] for line in said.splitlines() if 'Depends: ' + name in line]
+        real = [line.split()[-1] for line in said.splitlines() if begins and 'Depends: ' + begins in line]
         say(f'unpack {(real or [package])[0]} into build/packages/{name} ...')
         with tempfile.TemporaryDirectory() as where:
             got = subprocess.run(['apt-get', 'download', '-q', *(real or [package])[:1]], cwd=where, capture_output=True)

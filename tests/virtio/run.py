@@ -6,6 +6,8 @@ Builds the images of this tree in WORK_DIR and runs them under QEMU's software e
 and without ACPI, q35 and pc), and a few under KVM where it is to be had. Answers in TAP. hello is as it
 is shipped; the others are linked without optimisation of the whole, which takes ten times as long.
 """
+import glob
+import gzip
 import os
 import re
 import shutil
@@ -339,6 +341,41 @@ def firecracker(folder):
         got = qemu.status_of(done.returncode), done.stdout.decode(errors='replace').replace('\r', '')
         expect(got, CRASHED if name == 'crash' else 0, *texts)
         assert 'nvalid write at addr 0xC0000000, size 1' in open(log).read(), open(log).read()
+
+
+@check
+def xen(folder):
+    """Xen's first domain, where the console, the map of memory and the clock's rate are hypercalls"""
+    found = glob.glob(f'{SOURCE}/build/packages/xen/boot/xen-*.gz') or glob.glob('/boot/xen-*.gz')
+    if not found:
+        raise Skip("no Xen (./tarn test unpacks Debian's xen-hypervisor-4.17-amd64)")
+    with gzip.open(sorted(found)[-1]) as packed, open(f'{folder}/xen', 'wb') as file:
+        shutil.copyfileobj(packed, file)
+
+    def domain(name, *keys):
+        words = ' '.join(['dom0=pvh', 'dom0_mem=64M', 'console=com2', 'com2=115200', 'guest_loglvl=all', 'noreboot'])
+        guest = start([qemu.QEMU, '-M', 'q35', '-accel', 'tcg', '-cpu', 'max', '-m', '512M', '-nodefaults',
+                       '-no-user-config', '-display', 'none', '-no-reboot', '-device', 'intel-iommu', '-serial',
+                       f'file:{folder}/com1', '-serial', 'stdio', '-kernel', f'{folder}/xen', '-append', words,
+                       '-initrd', ' '.join([image(name), *keys])], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        killer = Timer(30, guest.kill)
+        killer.start()
+        yield from (line.decode(errors='replace').strip() for line in guest.stdout)
+        killer.cancel()
+
+    times = []
+    for line in domain('hello'):
+        times += [time.monotonic()] * (line == 'hello')
+        if len(times) == 4:
+            break
+    stop_all()
+    assert len(times) == 4 and 2.5 < times[3] - times[0] < 5, times
+    said = []
+    for line in domain('crash', '--how=null'):
+        said.append(line)
+        if 'addr2line' in line:
+            break
+    assert any('write to address 0x8 (a null pointer)' in line for line in said), said[-20:]
 
 
 @check

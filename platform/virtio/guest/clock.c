@@ -78,6 +78,8 @@ static void measure(void) {
 
 void guest_clock_init(void) {
     tsc_hz = hz_by_pvclock();
+    if (guest.xen)
+        tsc_hz = guest_xen_tsc_hz();
     if (tsc_hz == 0)
         tsc_hz = hz_by_cpuid();
     measure();

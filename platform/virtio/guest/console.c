@@ -32,6 +32,8 @@ static bool has_room(void) {
 }
 
 void tarn_platform_console(struct tarn_span text) {
+    if (guest.xen && guest_xen_console(text))
+        return;
     begin();
     while (text.len && has_room()) {
         struct tarn_span some = tarn_span_first(text, FIFO_BYTES);

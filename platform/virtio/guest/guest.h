@@ -18,6 +18,7 @@ struct guest {
     struct boot_machine machine;
     struct acpi_info acpi;
     struct tarn_span keys; /* the program's part of the command line */
+    bool xen;
 };
 extern struct guest guest;
 
@@ -82,6 +83,15 @@ struct guest_driver {
 };
 void guest_driver_add(struct guest_driver *driver);
 void guest_devices_say_counters(void);
+
+/* -- xen.c ----------------------------------------------------------------------------------------
+ */
+
+bool guest_is_xen(void);
+/* As PVH's start information has it; empty: Xen does not say. */
+struct tarn_span guest_xen_memmap(void);
+bool guest_xen_console(struct tarn_span text);
+uint64_t guest_xen_tsc_hz(void); /* 0: it does not say */
 
 /* power.c */
 _Noreturn void guest_power_off(int status);

@@ -36,10 +36,24 @@ struct tarn_span guest_low_memory(uint64_t addr, uint64_t len) {
     return tarn_span_of(ptr, len);
 }
 
+/* Xen's first domain gets version 0, which ends in front of the memory map. */
+static bool read_start(uint64_t addr, struct pvh_info *info) {
+    enum { VERSION = 4, MAP = 40 };
+    uint8_t one[PVH_INFO_BYTES];
+    struct tarn_span start = guest_low_memory(addr, PVH_INFO_BYTES);
+    if (pvh_read(start, info))
+        return true;
+    if (!guest.xen || start.len < sizeof one)
+        return false;
+    tarn_bytes_copy(TARN_BYTES_ARRAY(one), tarn_span_first(start, MAP));
+    TARN_AT(one, VERSION) = 1;
+    return pvh_read(TARN_SPAN_ARRAY(one), info);
+}
+
 static void read_info(uint64_t addr) {
     struct pvh_info info;
     struct boot_range memory;
-    if (!pvh_read(guest_low_memory(addr, PVH_INFO_BYTES), &info))
+    if (!read_start(addr, &info))
         guest_die("the loader left no PVH start information with a memory map");
     struct tarn_span text = guest_low_memory(info.cmdline, CMDLINE_BYTES_MAX), cmdline;
     struct tarn_writer w = TARN_WRITER_ARRAY(keys);
@@ -50,9 +64,12 @@ static void read_info(uint64_t addr) {
     guest.keys = tarn_writer_span(&w);
     uint32_t regions = TARN_MIN(info.memmap_entries, BOOT_REGIONS_MAX);
     uint32_t modules = TARN_MIN(info.modules, BOOT_REGIONS_MAX);
-    if (!pvh_memory(guest_low_memory(info.memmap, (uint64_t)regions * PVH_MEMMAP_ENTRY_BYTES),
-                    guest_low_memory(info.modlist, (uint64_t)modules * 32), (uintptr_t)tarn_end,
-                    &memory))
+    struct tarn_span map =
+        guest_low_memory(info.memmap, (uint64_t)regions * PVH_MEMMAP_ENTRY_BYTES);
+    if (map.len == 0 && guest.xen)
+        map = guest_xen_memmap();
+    if (!pvh_memory(map, guest_low_memory(info.modlist, (uint64_t)modules * 32),
+                    (uintptr_t)tarn_end, &memory))
         guest_die("no memory behind the image");
     guest_mmu_init(memory.from, memory.to, false, DEVICE_TABLES);
     struct acpi_memory tables = {.at = guest_mmu_read};
@@ -72,6 +89,7 @@ __attribute__((no_stack_protector)) void tarn_virtio_boot(uint64_t info) {
     guest_traps_init(tarn_virtio_wake);
     guest_traps_gate(TIMER_VECTOR, tarn_virtio_timer);
     guest_protect();
+    guest.xen = guest_is_xen();
     read_info(info);
     guest_apic_init();
     guest_clock_init();
