@@ -353,6 +353,27 @@ Test(engine, early_data_is_passed_over_up_to_a_bound) {
     }
 }
 
+/* After a retry and the ClientHello that follows it there is no early data: it is a bad record. */
+Test(engine, early_data_ends_with_a_retry) {
+    static const uint8_t early[100] = {23, 3, 3, 0, 95};
+    bool theirs;
+    rig_init(&rig, 1);
+    rig.server.config.groups_off = ~(1u << TARN_TLS_P384);
+    fresh(1);
+    size_t n = rig_take(&rig.client, rig.wire, sizeof rig.wire);
+    rig_feed(&rig.server, rig.wire, n, 1 << 20);
+    rig.server.tls.early_bytes = 1000; /* as if the client had hoped for it */
+    n = rig_take(&rig.server, rig.wire, sizeof rig.wire);
+    rig_feed(&rig.client, rig.wire, n, 1 << 20);
+    rig_feed(&rig.server, early, sizeof early, 1 << 20);
+    cr_assert_eq(tarn_tls_alert_of(&rig.server.tls, &theirs), TARN_TLS_FINE);
+    n = rig_take(&rig.client, rig.wire, sizeof rig.wire);
+    rig_feed(&rig.server, rig.wire, n, 1 << 20);
+    (void)rig_take(&rig.server, rig.wire, sizeof rig.wire);
+    rig_feed(&rig.server, early, sizeof early, 1 << 20);
+    cr_assert_eq(tarn_tls_alert_of(&rig.server.tls, &theirs), TARN_TLS_BAD_RECORD_MAC);
+}
+
 Test(engine, taking_more_than_the_window_traps, .signal = SIGILL) {
     fresh(1);
     tarn_tls_recv_done(&rig.server.tls, 6);

@@ -395,6 +395,7 @@ static enum tarn_tls_alert send_certificate_request(struct tarn_tls *t) {
 /* The key schedule begins, and early data with it. */
 static void start(struct tarn_tls *t, const struct hello *h) {
     schedule_start(t);
+    t->early_bytes = 0; /* after a retry there is none (section 4.2.10) */
     if (t->early == TARN_TLS_EARLY_TAKEN)
         schedule_early(t, &t->rx);
     else if (h->has_early)
