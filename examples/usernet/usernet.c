@@ -11,6 +11,10 @@ TARN_KEY_STR(guest_ipv4, "10.0.2.2/24", "the gateway that the guest sees, and it
 TARN_KEY_PREFIX(guest_ipv6, "the same for IPv6; the guest's own address is given by hand");
 TARN_KEY_ADDR(dns, "name server of the host's, that the guest finds at the gateway");
 TARN_KEY_BOOL(loopback, "the gateway's address leads to this machine's own loopback address");
+TARN_KEY_STR(
+    forward, NULL,
+    "ports of this machine's that lead to the guest: tcp:8080:10.0.2.15:80, at the loopback "
+    "address, or tcp:192.0.2.1:8080:10.0.2.15:80; several with a comma between");
 TARN_KEY_BOOL(no_dhcp, "do not give the guest its address");
 
 #define DNS_PORT 53
@@ -141,6 +145,12 @@ int tarn_main(struct tarn_env *env) {
         return refuse(env, "no memory (--mem=MB), or addresses that make no sense");
     if (!tarn_key_bool(env, &no_dhcp) && start_dhcp(&ipv4))
         return refuse(env, "DHCP does not fit --guest-ipv4 (a prefix of /8 to /29 is wanted)");
+    enum tarn_err err = inward_start(&net, tarn_key_str(env, &forward));
+    if (err)
+        return refuse(env,
+                      err == TARN_INVALID
+                          ? "--forward is written tcp:PORT:ADDRESS:PORT, or tcp:ADDRESS:PORT:..."
+                          : "a port of --forward cannot be had");
     announce(env);
     for (;;) {
         tarn_sleep(env, SWEEP);

@@ -24,6 +24,11 @@ TARN_MUST_USE enum tarn_err streams_start(struct usernet *u);
 /* Ends what has come to nothing; every few seconds. */
 void streams_sweep(tarn_time now);
 
+/* inward.c */
+/* Opens the host's ports that lead to the guest, as the key says. TARN_INVALID: it says no such
+ * thing; TARN_LIMIT, TARN_IO: a port cannot be had. */
+TARN_MUST_USE enum tarn_err inward_start(struct usernet *u, struct tarn_span wanted);
+
 /* datagrams.c */
 TARN_MUST_USE enum tarn_err datagrams_start(struct usernet *u);
 void datagrams_sweep(tarn_time now);

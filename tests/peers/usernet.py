@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: ISC
 """usernet between a guest's namespace and a host's: udhcpc gets its address there; curl fetches and uploads; closed
 ports, half closes, resets and many connections are what they are without it; UDP in every size. Then the same over a
-stream of frames, and for a user without rights."""
+stream of frames, for ports that lead into the guest, and for a user without rights."""
 import hashlib
 import os
 import shutil
@@ -175,6 +175,67 @@ def over_stream(l, usernet, host):
     print("curl: from this machine's loopback address, by --loopback")
 
 
+GUEST_SERVER = """
+import hashlib, socket, threading
+s = socket.create_server(("10.0.2.15", 80), backlog=100)
+print("guest listens", flush=True)
+def digest(c, peer):
+    h = hashlib.sha256(peer[0].encode())
+    while data := c.recv(1 << 16):
+        h.update(data)
+    c.sendall(h.hexdigest().encode())
+    c.close()
+while True:
+    threading.Thread(target=digest, args=s.accept(), daemon=True).start()
+"""
+INWARD_CLIENT = """
+import hashlib, os, socket, threading
+def ask(host, port, n):
+    data = os.urandom(n)
+    with socket.create_connection((host, port), timeout=20) as c:
+        c.sendall(data)
+        c.shutdown(socket.SHUT_WR)
+        assert c.recv(64, socket.MSG_WAITALL) == hashlib.sha256(b"10.0.2.2" + data).hexdigest().encode()
+        assert c.recv(1) == b""
+ask("127.0.0.1", 8888, 4 << 20), ask("192.0.2.1", 8889, 0)
+failed = []
+threading.excepthook = lambda a: failed.append(a.exc_value)
+threads = [threading.Thread(target=ask, args=("127.0.0.1", 8888, 20000)) for _ in range(50)]
+[t.start() for t in threads], [t.join() for t in threads]
+assert not failed, failed[:3]
+for host, port in ("192.0.2.1", 8888), ("127.0.0.1", 8889):
+    try:
+        socket.create_connection((host, port), timeout=5)
+        raise AssertionError("open where nobody said so")
+    except ConnectionRefusedError:
+        pass
+with socket.create_connection(("127.0.0.1", 8890), timeout=20) as c:
+    try:
+        assert c.recv(1) != b"", "an end instead of a reset"
+        raise AssertionError("the guest's closed port said something")
+    except ConnectionResetError:
+        pass
+print("inward: 4 MiB and 50 connections at a time from this machine into the guest; closed is reset")
+"""
+
+
+def inward(l, usernet, host):
+    """What --forward opens leads to the guest, and nothing else does."""
+    guest = l.space("inward")
+    fd = l.tap(guest, "eth0")
+    for line in "addr add 10.0.2.15/24 dev eth0", "route add default via 10.0.2.2":
+        l.run(guest, "ip", *line.split())
+    for wrong in "tcp:8888", "udp:8888:10.0.2.15:80", "tcp:0:10.0.2.15:80", "tcp:1:2:3:4:5", "tcp:8888:10.0.2.15:80x":
+        done = l.run(host, usernet, f"--net:guest=unix:{l.path('wrong')}", f"--forward={wrong}", check=False)
+        assert done.returncode == 1 and "--forward is written" in done.stdout, (wrong, done.stdout)
+    ports = "tcp:8888:10.0.2.15:80,tcp:192.0.2.1:8889:10.0.2.15:80,tcp:8890:10.0.2.15:81"
+    child = l.spawn(host, usernet, f"--net:guest=@{fd}", f"--forward={ports}", fds=(fd,), log="inward-usernet")
+    l.wait_for("gateway is", "inward-usernet", child)
+    server = l.spawn(guest, "python3", "-c", GUEST_SERVER, log="inward-server")
+    l.wait_for("guest listens", "inward-server", server)
+    print(l.run(host, "python3", "-c", INWARD_CLIENT).stdout, end="")
+
+
 def start_qemu(l, usernet, host):
     """A virtual machine's own start-up program (iPXE) asks for a lease through QEMU's stream backend. None: not here."""
     if not shutil.which("qemu-system-x86_64"):
@@ -233,6 +294,7 @@ def main(usernet, enter, *how):
         vm = start_qemu(l, usernet, host) if "quick" not in how else None
         over_tap(l, usernet, host)
         over_stream(l, usernet, host)
+        inward(l, usernet, host)
         without_rights(l, usernet, enter, host)
         if vm:  # it has taken its time meanwhile
             over_qemu(l, vm)
