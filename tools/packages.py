@@ -20,7 +20,7 @@ TEST = BUILD + ['redis-tools', 'python3-redis', 'mtools', 'dosfstools', 'libarch
                 'valgrind', 'openssl', 'gnutls-bin', 'frama-c-base', 'cvc4', 'z3', 'busybox', 'gdb'] + QEMU
 FUZZ = TEST + ['libclang-rt-19-dev']
 BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk', 'nftables', 'slirp4netns', 'passt',
-               'qemu-utils', 'fio', 'redis-tools']  # some are built with the tests
+               'qemu-utils', 'fio', 'redis-tools', 'nsd', 'knot', 'unbound', 'dnsperf']  # some are built with the tests
 # A package that another one stands in for: nginx-light by any nginx.
 STAND_INS = {'busybox': 'busybox', 'nginx-light': 'nginx', 'pkgconf': 'pkg-config', 'clang-format': 'clang-format-14'}
 # What these would start on the machine, now and at every boot: tests start their own, in namespaces.

@@ -4,7 +4,7 @@
 
     published.py TARN_RPL_PROGRAM KNOWN_FILE
 
-KNOWN_FILE has lines "NAME reason": those may fail, and must."""
+KNOWN_FILE has lines "FOLDER/FILE reason": those may fail, and must."""
 import glob
 import os
 import subprocess

@@ -257,9 +257,10 @@ static void set_numbers(struct scenario *s, const struct setting *v) {
         c->stale_seconds = n;
     else if (is_set(v, "serve-expired-reply-ttl"))
         c->stale_ttl = n;
-    else if (is_set(v, "serve-expired-client-timeout"))
+    else if (is_set(v, "serve-expired-client-timeout")) {
         c->stale_wait_ns = TARN_MS(n);
-    else if (is_set(v, "val-bogus-ttl"))
+        c->stale_at_once = n == 0;
+    } else if (is_set(v, "val-bogus-ttl"))
         c->bogus_ttl = n;
 }
 

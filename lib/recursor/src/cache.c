@@ -37,13 +37,13 @@ struct tarn_span entry_data(const struct cache *c, const struct entry *e) {
 
 static uint32_t hash_of(const struct cache *c, enum cached kind, struct tarn_span name,
                         uint16_t type) {
-    uint8_t bytes[TARN_DNS_NAME_MAX + 3], one;
-    struct tarn_writer w = TARN_WRITER_ARRAY(bytes);
-    tarn_writer_u8(&w, (uint8_t)kind);
-    tarn_writer_u16be(&w, type);
-    while (tarn_span_u8(&name, &one))
-        tarn_writer_u8(&w, tarn_dns_lower(one));
-    return (uint32_t)tarn_hash(&c->key, tarn_writer_span(&w));
+    struct tarn_dns_name lower;
+    tarn_dns_name_copy(&lower, name);
+    tarn_dns_name_lower(&lower);
+    uint64_t hash = tarn_hash(&c->key, tarn_dns_name_span(&lower));
+    /* Kind and type are not the client's to choose freely: a mix is enough. */
+    hash ^= (uint64_t)((uint32_t)kind << 16 | type) * 0x9e3779b97f4a7c15u;
+    return (uint32_t)(hash ^ hash >> 32);
 }
 static uint32_t *bucket(const struct cache *c, uint32_t hash) {
     return &TARN_AT_N(c->buckets, c->bucket_count, hash & (c->bucket_count - 1));

@@ -111,6 +111,7 @@ static enum verdict step_down(struct tarn_recursor *r, struct task *t, struct ta
     if (!e)
         e = known_denial(r, t, name, TARN_DNS_DS);
     if (!e || e->status == UNCHECKED) {
+        t->ede = EDE_NO_SIGS;
         if (!e && known_failure(r, t, name, TARN_DNS_DS, &ede))
             return V_BOGUS;
         return task_wait(r, t, TASK_CHECK, name, TARN_DNS_DS) == WAIT ? V_WAIT : V_BOGUS;

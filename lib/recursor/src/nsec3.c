@@ -126,18 +126,20 @@ static bool covers(const struct found *f, struct tarn_span hash) {
 /* The record whose owner is the hash of the name, or that covers it. False: there is none, or the
  * budget is spent. */
 static bool find(struct denial *d, struct tarn_span name, bool cover, struct found *out) {
-    struct tarn_span data = d->data, salt = TARN_SPAN_EMPTY;
+    struct tarn_span data = d->data;
     uint8_t hash[NSEC3_HASH_BYTES];
-    uint32_t hashed = UINT32_MAX; /* iterations of the hash that is there */
+    struct nsec3 params = {0};
+    bool hashed = false;
     while (next_nsec3(d, &data, out)) {
         if (out->n.iterations > d->r->config.iterations_max)
             continue;
-        if (hashed != out->n.iterations || !tarn_span_equal(salt, out->n.salt)) {
-            if (!nsec3_hash(d->r, &*d->t->budget, &out->n, name, hash))
-                return false;
-            hashed = out->n.iterations;
-            salt = out->n.salt;
-        }
+        if (!hashed && !nsec3_hash(d->r, d->t->budget, &out->n, name, hash))
+            return false;
+        params = hashed ? params : out->n;
+        hashed = true;
+        /* All of one proof are hashed alike (RFC 5155 section 8.2). */
+        if (params.iterations != out->n.iterations || !tarn_span_equal(params.salt, out->n.salt))
+            continue;
         if (cover ? covers(out, TARN_SPAN_ARRAY(hash))
                   : tarn_span_equal(TARN_SPAN_ARRAY(out->owner), TARN_SPAN_ARRAY(hash)))
             return true;

@@ -42,13 +42,13 @@ enum outcome question_run(struct tarn_recursor *r, struct task *t) {
 /* -- what is stale, rather than waiting ---------------------------------------------------------
  */
 
-static bool has_stale(struct tarn_recursor *r, struct task *t) {
-    struct tarn_dns_name name = t->name, target;
-    for (unsigned i = 0; i <= TARN_RECURSOR_CHAIN_MAX; i++) {
-        struct entry *e = link_find(r, NULL, tarn_dns_name_span(&name), t->type, true);
+static bool has_stale(struct tarn_recursor *r, struct tarn_dns_name name, uint16_t type) {
+    struct tarn_dns_name target;
+    for (unsigned i = 0; i <= TARN_RECURSOR_CHAIN_MAX && r->config.stale_seconds; i++) {
+        struct entry *e = link_find(r, NULL, tarn_dns_name_span(&name), type, true);
         if (!e || e->status == BOGUS)
             return false;
-        if (!link_leads(r, e, t->type, &target))
+        if (!link_leads(r, e, type, &target))
             return true;
         name = target;
     }
@@ -56,7 +56,7 @@ static bool has_stale(struct tarn_recursor *r, struct task *t) {
 }
 
 void question_early(struct tarn_recursor *r, struct task *t) {
-    if (t->kind != TASK_QUESTION || !t->clients || !has_stale(r, t))
+    if (t->kind != TASK_QUESTION || !t->clients || !has_stale(r, t->name, t->type))
         return;
     while (t->clients) {
         struct waiting *w = t->clients;
@@ -121,13 +121,7 @@ static enum reading read_query(struct tarn_span query, struct waiting *w, unsign
     return meta || q.type == TARN_DNS_OPT || q.type == 0 ? ERROR : ASK;
 }
 
-/* Asks again for what is used and about to expire. */
-static void prefetch(struct tarn_recursor *r, struct entry *e, const struct waiting *w) {
-    tarn_time now = clock_of(r);
-    if (r->config.no_prefetch || (e->flags & (ENTRY_PREFETCHED | ENTRY_ALIAS))
-        || e->ttl < PREFETCH_TTL_MIN || entry_left(e, now) > e->ttl / 10)
-        return;
-    e->flags |= ENTRY_PREFETCHED;
+static void refresh(struct tarn_recursor *r, const struct waiting *w) {
     enum task_kind kind = r->config.no_validation ? TASK_FETCH : TASK_CHECK;
     struct tarn_span name = tarn_dns_name_span(&w->name);
     if (task_find(r, kind, name, w->type, false))
@@ -137,6 +131,16 @@ static void prefetch(struct tarn_recursor *r, struct entry *e, const struct wait
         t->refresh = true;
         r->stats.prefetched++;
     }
+}
+
+/* Asks again for what is used and about to expire. */
+static void prefetch(struct tarn_recursor *r, struct entry *e, const struct waiting *w) {
+    tarn_time now = clock_of(r);
+    if (r->config.no_prefetch || (e->flags & (ENTRY_PREFETCHED | ENTRY_ALIAS))
+        || e->ttl < PREFETCH_TTL_MIN || entry_left(e, now) > e->ttl / 10)
+        return;
+    e->flags |= ENTRY_PREFETCHED;
+    refresh(r, w);
 }
 
 /* All that it takes is known. */
@@ -228,7 +232,15 @@ enum tarn_err tarn_recursor_query(struct tarn_recursor *r,
         *answer = reply_build(r, &w, NULL, w.type, cd, false, out);
         return TARN_OK;
     }
-    if (!(w.flags & TARN_DNS_RD)) { /* who does not want recursion looks what others asked for */
+    bool recurse = w.flags & TARN_DNS_RD;
+    if ((r->config.stale_at_once || !recurse) && has_stale(r, w.name, w.type)) {
+        r->stats.stale++;
+        if (recurse)
+            refresh(r, &w);
+        *answer = reply_build(r, &w, NULL, w.type, cd, true, out);
+        return TARN_OK;
+    }
+    if (!recurse) { /* who does not want recursion looks what others asked for */
         *answer = error(r, &w, TARN_DNS_REFUSED, 20, &r->stats.refused, out);
         return TARN_OK;
     }

@@ -63,6 +63,7 @@ struct reply {
     unsigned rcode;
     uint16_t ede, type;
     bool cd, stale, secure, found, cut_off;
+    struct entry *only; /* where there is but one link: it need not be found again */
 };
 
 static void start(struct reply *p, struct tarn_bytes out, uint16_t flags) {
@@ -160,6 +161,7 @@ static void put_soa(struct reply *p, struct entry *e) {
     struct tarn_dns_name copy;
     struct set s;
     tarn_dns_name_copy(&copy, name);
+    p->only = NULL; /* looking for another may move it */
     for (name = tarn_dns_name_span(&copy); name.len > 1;) {
         name = tarn_dns_name_parent(name);
         struct entry *soa = cache_find(&p->r->cache, CACHED_SET, name, TARN_DNS_SOA);
@@ -200,14 +202,16 @@ static void judge(struct reply *p, const struct entry *e, struct tarn_span data)
     p->rcode = p->rcode ? p->rcode : e->rcode;
     /* A DNAME whose alias would be too long (RFC 6672 section 2.2). */
     if (e->flags & ENTRY_ALIAS && !set_find(data, TARN_DNS_ANSWER, TARN_DNS_CNAME, &s))
-        p->rcode = TARN_DNS_YXDOMAIN;
+        p->rcode = TARN_DNS_YXDOMAIN, p->secure = false;
 }
 
 /* Every link of the chain, once for each section. */
 static void walk(struct reply *p, enum tarn_dns_section section) {
     struct tarn_dns_name name = p->w->name, target;
     for (unsigned i = 0; i <= TARN_RECURSOR_CHAIN_MAX; i++) {
-        struct entry *e = link_find(p->r, p->t, tarn_dns_name_span(&name), p->type, p->stale);
+        struct entry *e = p->only;
+        if (!e)
+            e = link_find(p->r, p->t, tarn_dns_name_span(&name), p->type, p->stale);
         p->found = e != NULL;
         if (!e || p->cut_off)
             return;
@@ -215,8 +219,10 @@ static void walk(struct reply *p, enum tarn_dns_section section) {
             judge(p, e, entry_data(&p->r->cache, e));
         else
             put_entry(p, e, section);
-        if (!link_leads(p->r, e, p->type, &target))
+        if (!link_leads(p->r, e, p->type, &target)) {
+            p->only = i == 0 && section == TARN_DNS_QUESTION ? e : p->only;
             return;
+        }
         name = target;
     }
     p->found = false; /* too long, or a loop */
@@ -241,7 +247,7 @@ struct tarn_span reply_build(struct tarn_recursor *r, const struct waiting *w, s
     if (failed)
         return reply_error(w, TARN_DNS_SERVFAIL, p.found ? p.ede : t ? t->ede : 0, out);
     bool wants_ad = w->dnssec || (w->flags & TARN_DNS_AD);
-    start(&p, out, p.secure && wants_ad && !p.stale && !cd ? TARN_DNS_AD : 0);
+    start(&p, out, p.secure && wants_ad && !cd ? TARN_DNS_AD : 0);
     for (unsigned s = TARN_DNS_ANSWER; s <= TARN_DNS_EXTRA; s++)
         walk(&p, s);
     return finish(&p);

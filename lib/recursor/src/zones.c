@@ -85,7 +85,8 @@ void candidates_fill(struct tarn_recursor *r, struct task *t) {
     while (cut_next(&data, &name, &addrs))
         while (addrs.len && tarn_span_ipv6(&addrs, &a))
             add_learned(r, t, &a);
-    if (cut || zone.len > 1)
+    /* Of the root, the hints always do where nothing better is known. */
+    if (t->fetch.candidate_count || zone.len > 1)
         return;
     for (unsigned i = 0; i < r->config.hint_count; i++) {
         const struct tarn_endpoint *h = &TARN_AT_N(r->config.hints, r->config.hint_count, i);

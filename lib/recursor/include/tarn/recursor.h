@@ -90,6 +90,7 @@ struct tarn_recursor_config {
     uint32_t ttl_max, ttl_min, negative_ttl_max; /* seconds; 0: a day, none, an hour */
     uint32_t bogus_ttl;                          /* 0: 60 */
     uint32_t stale_seconds;  /* RFC 8767; 0: none, and what has expired is not served */
+    bool stale_at_once;      /* what has expired is served before anybody is asked again */
     uint32_t stale_ttl;      /* 0: 30 */
     tarn_time stale_wait_ns; /* a client waits so long before it gets what is stale; 0: until the
                                 question failed */
