@@ -4,14 +4,19 @@
 
 #include <criterion/criterion.h>
 
-/* Larger datagrams vanish. */
+#ifndef SEEDS
+#define SEEDS 100
+#endif
+
+/* Larger datagrams vanish, of host 0 or 1 alone where that is said. */
+enum { BOTH = 2 };
 static uint32_t path_bytes_max;
+static unsigned path_of = BOTH;
 
 static bool swallow(struct net *net, unsigned from, const uint8_t *tcp, size_t len) {
     (void)net;
-    (void)from;
     (void)tcp;
-    return len + 20 <= path_bytes_max;
+    return len + 20 <= path_bytes_max || (path_of != BOTH && path_of != from);
 }
 
 /* Host 0 sends for ever to host 1. */
@@ -115,4 +120,67 @@ Test(mtu, probes_survive_loss_and_reordering) {
         cr_assert_gt(b.in.received, 500000u);
         bulk_done(&b);
     }
+}
+
+/* -- a line that shrinks in the middle of a transfer both ways, from many seeds -- */
+
+static uint32_t below(struct tarn_random_seeded *r, uint32_t n) {
+    return tarn_random_below(&r->random, n);
+}
+
+/* Bytes each way; how long it took. */
+static tarn_time shrinking_line(uint64_t seed, uint32_t bytes) {
+    struct tarn_random_seeded r;
+    struct tarn_flow *flows[2];
+    struct xfer x[2];
+    tarn_random_seeded_init(&r, seed);
+    struct net *net = net_new(seed, NULL, NULL);
+    path_bytes_max = 1500;
+    path_of = below(&r, 3);
+    net->filter = swallow;
+    net->rules.delay = TARN_US(50 + below(&r, 30000));
+    net->rules.loss = below(&r, 4) * 0.01;
+    net->rules.duplicate = below(&r, 3) * 0.02;
+    net->rules.reorder = below(&r, 3) * 0.05;
+    net->rules.reorder_by = TARN_MS(2);
+    net_connect(net, &flows[0], &flows[1]);
+    for (int i = 0; i < 2; i++) {
+        xfer_start(&x[i], flows[i], bytes);
+        x[i].keep_open = true;
+    }
+    tarn_time start = net->now;
+    uint64_t shrinks_at = below(&r, bytes);
+    uint32_t shrinks_to = 576 + below(&r, 900);
+    while (x[0].received < bytes || x[1].received < bytes) {
+        if (x[0].received + x[1].received >= shrinks_at)
+            path_bytes_max = shrinks_to;
+        cr_assert_not(x[0].failed || x[1].failed, "seed %llu", (unsigned long long)seed);
+        cr_assert_lt(net->now - start, TARN_SEC(600), "seed %llu stands at %llu and %llu of %u",
+                     (unsigned long long)seed, (unsigned long long)x[0].received,
+                     (unsigned long long)x[1].received, bytes);
+        net_run_for(net, TARN_MS(20));
+    }
+    tarn_time took = net->now - start;
+    tarn_flow_abort(flows[0]);
+    tarn_flow_abort(flows[1]);
+    net_run_for(net, TARN_SEC(1));
+    net_free(net);
+    return took;
+}
+
+/* Nothing stands still: what vanishes is found out within a few timeouts, whatever is lost besides.
+ */
+Test(mtu, line_that_shrinks_never_stops_a_transfer) {
+    tarn_time worst = 0;
+    uint64_t worst_seed = 0;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        tarn_time took = shrinking_line(seed, 200000);
+        if (took > worst) {
+            worst = took;
+            worst_seed = seed;
+        }
+    }
+    cr_assert_lt(worst, TARN_SEC(60), "seed %llu took %llu ms", (unsigned long long)worst_seed,
+                 (unsigned long long)(worst / TARN_MS(1)));
+    cr_log_info("the slowest of %d took %llu ms", SEEDS, (unsigned long long)(worst / TARN_MS(1)));
 }
