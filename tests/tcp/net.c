@@ -116,6 +116,8 @@ static enum tarn_err host_send(struct tarn_ip_lower *lower, const struct tarn_ip
     struct host *h = TARN_CONTAINER_OF(lower, struct host, lower);
     cr_assert_leq(now, h->net->now); /* abort knows no other time than the last */
     cr_assert_eq(pkt->csum_state, TARN_CSUM_PARTIAL);
+    if (h->net->look)
+        h->net->look(h->net, pkt);
     cr_assert(tarn_ip_addr_equal(&meta->src, &h->addr));
     if (pkt->gso_size && !h->net->rules.whole) {
         cut_and_emit(h, meta, pkt);

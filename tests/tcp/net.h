@@ -55,6 +55,8 @@ struct net {
     /* Looks at each segment before the rules; false: it is lost. */
     bool (*filter)(struct net *net, unsigned from, const uint8_t *tcp, size_t len);
     void *filter_state;
+    /* Looks at each packet as TCP hands it down, before anything else. */
+    void (*look)(struct net *net, const struct tarn_pkt *pkt);
     uint64_t sent, lost, ce_marked;
     uint8_t mark_tos; /* or-ed into the TOS of what is delivered */
     /* A net of one: what host 0 sends is kept here. */
