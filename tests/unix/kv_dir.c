@@ -222,3 +222,69 @@ Test(kv_dir, killed_at_any_moment, .timeout = 60) {
     cr_assert_eq(open_at(folder, false, &dir), TARN_OK);
     stop();
 }
+
+/* Batch n of the test below: every kind of change, and each key says n. */
+static enum tarn_err batch_of(unsigned n) {
+    char number[16];
+    size_t failed;
+    sprintf(number, "%u", n);
+    struct tarn_kv_change changes[] = {
+        {.verb = TARN_KV_SET, .key = s("a"), .value = s(number)},
+        {.verb = TARN_KV_RENAME, .key = s(n % 2 ? "r0" : "r1"), .dest = s(n % 2 ? "r1" : "r0")},
+        {.verb = TARN_KV_SET, .key = s(n % 2 ? "r0" : "r1"), .value = s(number)},
+        {.verb = TARN_KV_REMOVE, .key = s("tree")},
+        {.verb = TARN_KV_SET, .key = s("tree/of/one"), .value = s(number)},
+        {.verb = TARN_KV_SET, .key = s("tree/two"), .value = s(number)},
+        {.verb = TARN_KV_RENAME, .key = s("tree/of"), .dest = s("tree/or")},
+        {.verb = TARN_KV_SET, .key = s("z"), .value = s(number)},
+    };
+    return kv->ops->batch(kv, changes, TARN_COUNT_OF(changes), &failed);
+}
+
+/* A child makes batches and is killed at any moment: each is there whole, or not at all. */
+Test(kv_dir, a_batch_is_whole_when_it_is_cut_off, .timeout = 60) {
+    unsigned cut_off = 0;
+    start();
+    cr_assert_eq(tarn_kv_set(kv, s("a"), s("0")), TARN_OK);
+    cr_assert_eq(tarn_kv_set(kv, s("r0"), s("0")), TARN_OK);
+    cr_assert_eq(tarn_kv_set(kv, s("r1"), s("0")), TARN_OK);
+    cr_assert_eq(tarn_kv_set(kv, s("tree/or/one"), s("0")), TARN_OK);
+    cr_assert_eq(tarn_kv_set(kv, s("tree/two"), s("0")), TARN_OK);
+    cr_assert_eq(tarn_kv_set(kv, s("z"), s("0")), TARN_OK);
+    tarn_kv_dir_close(dir);
+    for (unsigned n = 0, round = 0; round < 100; round++) {
+        pid_t child = fork();
+        if (child == 0) {
+            if (open_at(folder, false, &dir) != TARN_OK)
+                _exit(1);
+            kv = tarn_kv_dir_kv(dir);
+            while (batch_of(++n) == TARN_OK)
+                ;
+            _exit(2);
+        }
+        usleep((useconds_t)(1500 + round * 97));
+        int status;
+        cr_assert(waitpid(child, &status, WNOHANG) == 0, "it ended with %d", status);
+        kill(child, SIGKILL);
+        waitpid(child, &status, 0);
+        char journal[64], number[16] = "";
+        size_t len;
+        snprintf(journal, sizeof journal, "%s/.tarn-kv/undo", folder);
+        cut_off += access(journal, F_OK) == 0;
+        cr_assert_eq(open_at(folder, false, &dir), TARN_OK);
+        kv = tarn_kv_dir_kv(dir);
+        cr_assert_eq(
+            kv->ops->get_partial(kv, s("a"), 0, tarn_bytes_of(number, sizeof number - 1), &len),
+            TARN_OK);
+        n = (unsigned)atoi(number);
+        holds(n % 2 ? "r0" : "r1", number);
+        holds("tree/or/one", number);
+        holds("tree/two", number);
+        holds("z", number);
+        is("tree/of", TARN_KV_NONE);
+        tarn_kv_dir_close(dir);
+    }
+    cr_assert_gt(cut_off, 5, "%u", cut_off);
+    cr_assert_eq(open_at(folder, false, &dir), TARN_OK);
+    stop();
+}

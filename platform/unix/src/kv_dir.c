@@ -315,8 +315,10 @@ static enum tarn_err own_open(struct tarn_kv_dir *d) {
         return TARN_IO;
     if (flock(d->own, LOCK_EX | LOCK_NB) != 0)
         return TARN_LIMIT;
-    dir_sweep(d);
-    return TARN_OK;
+    enum tarn_err err = dir_recover(d);
+    if (!err)
+        dir_sweep(d);
+    return err;
 }
 
 static enum tarn_err root_open(struct tarn_kv_dir *d, const char *path) {
@@ -338,7 +340,8 @@ enum tarn_err tarn_kv_dir_open(const struct tarn_kv_dir_config *config, struct t
                               .alloc = config->alloc,
                               .clock = config->clock,
                               .root = -1,
-                              .own = -1};
+                              .own = -1,
+                              .journal = -1};
     d->names = TARN_NEW_ARRAY(config->alloc, NAMES, struct listed);
     d->undo = TARN_NEW_ARRAY(config->alloc, CHANGES_MAX, struct undo);
     enum tarn_err err = d->names && d->undo ? root_open(d, config->path) : TARN_LIMIT;
@@ -352,6 +355,8 @@ enum tarn_err tarn_kv_dir_open(const struct tarn_kv_dir_config *config, struct t
 }
 
 void tarn_kv_dir_close(struct tarn_kv_dir *d) {
+    if (d->journal >= 0)
+        close(d->journal);
     if (d->own >= 0)
         close(d->own);
     if (d->root >= 0)
