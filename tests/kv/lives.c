@@ -169,6 +169,12 @@ static void many(bool can_flush, unsigned seeds, unsigned count) {
                 (unsigned long long)seen.taken_back, (unsigned long long)seen.trace_max);
 }
 
+/* A base that had been given up already was taken for one that is kept, and what the real one
+ * needed was written over. */
+Test(lives, seeds_that_failed_once, .timeout = 60) {
+    lives(20, false, 471);
+}
+
 Test(lives, on_a_device_that_can_flush, .timeout = 36000) {
     many(true, 2, 75);
 }

@@ -206,6 +206,7 @@ static enum tarn_err round_begin(struct tarn_kv_tree *t) {
     enum tarn_err err = wait_for_pages(t);
     if (err)
         return err;
+    t->space.next = t->space.first; /* low pages first: the rest of the device may be untouched */
     m->round = true;
     m->draining = false;
     m->pages = 0;

@@ -10,8 +10,8 @@
  * loss of power leaves the value before or after it. So changing a part of a value copies all of
  * it. A batch of several, or removing the root, is more than one step: a journal says how to undo
  * those that are made, and goes when all are. Where a change cannot be made, those before it are
- * undone; after a loss of power the next open for writing does that, and until then who looks at the
- * directory may see a part. Snapshots are what this store does not have of tarn/kv.h.
+ * undone; after a loss of power the next open for writing does that, and until then who looks at
+ * the directory may see a part. Snapshots are what this store does not have of tarn/kv.h.
  *
  * The store keeps what it works with in ".tarn-kv" in the directory, which no key names. One store
  * at a time has a directory. Its calls block. Memory: some 64 KiB from the allocator, at open.
