@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* Data a power of two apart would share a few lines of the cache. */
+#define STAGGER 192u
+
 static void flush_task(struct tarn_task *task) {
     host_batch_flush(TARN_CONTAINER_OF(task, struct host_batch, task));
 }
@@ -13,7 +16,8 @@ static bool side_init(struct host_batch_side *s, struct tarn_alloc *alloc, size_
     s->pieces = TARN_NEW_ARRAY(alloc, HOST_BATCH, struct iovec);
     s->addresses = TARN_NEW_ARRAY(alloc, HOST_BATCH, struct sockaddr_storage);
     s->controls = TARN_NEW_ARRAY(alloc, HOST_BATCH, struct host_batch_control);
-    s->data = tarn_alloc_get(alloc, HOST_BATCH * data_bytes, 64);
+    s->stride = data_bytes + STAGGER;
+    s->data = tarn_alloc_get(alloc, HOST_BATCH * s->stride, 64);
     s->data_bytes = data_bytes;
     return s->messages && s->pieces && s->addresses && s->controls && s->data;
 }
@@ -29,7 +33,7 @@ enum tarn_err host_batch_init(struct host_batch *b, struct tarn_alloc *alloc,
 
 /* Points message `i` at its own memory. */
 static void prepare(struct host_batch_side *s, unsigned i, size_t len) {
-    s->pieces[i] = (struct iovec){s->data + i * s->data_bytes, len};
+    s->pieces[i] = (struct iovec){s->data + i * s->stride, len};
     s->messages[i].msg_hdr = (struct msghdr){.msg_name = &s->addresses[i],
                                              .msg_namelen = sizeof s->addresses[i],
                                              .msg_iov = &s->pieces[i],
@@ -64,7 +68,7 @@ struct msghdr *host_batch_next(struct host_batch *b, const void *owner, int fd,
         }
     }
     unsigned i = b->next++;
-    *data = tarn_bytes_of(b->in.data + i * b->in.data_bytes, b->in.messages[i].msg_len);
+    *data = tarn_bytes_of(b->in.data + i * b->in.stride, b->in.messages[i].msg_len);
     return &b->in.messages[i].msg_hdr;
 }
 
@@ -78,7 +82,7 @@ bool host_batch_put(struct host_batch *b, const void *owner, const struct msghdr
     prepare(&b->out, i, len);
     struct msghdr *copy = &b->out.messages[i].msg_hdr;
     for (size_t j = 0; j < message->msg_iovlen; j++) {
-        memcpy(b->out.data + i * b->out.data_bytes + at, message->msg_iov[j].iov_base,
+        memcpy(b->out.data + i * b->out.stride + at, message->msg_iov[j].iov_base,
                message->msg_iov[j].iov_len);
         at += message->msg_iov[j].iov_len;
     }

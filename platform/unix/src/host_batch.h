@@ -8,7 +8,7 @@
 
 #include "unix.h"
 
-#define HOST_BATCH 32u
+#define HOST_BATCH 64u
 #define HOST_BATCH_CONTROL 128u
 #define HOST_BATCH_IN_BYTES 65536u
 #define HOST_BATCH_OUT_BYTES 4096u /* longer ones are sent alone */
@@ -27,6 +27,7 @@ struct host_batch_side {
     struct host_batch_control *controls;
     uint8_t *data;
     size_t data_bytes; /* of each */
+    size_t stride;     /* from each to the next */
 };
 struct host_batch {
     const void *owner; /* the endpoint whose datagrams these are; NULL: nobody's */
