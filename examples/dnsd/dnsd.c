@@ -4,8 +4,8 @@
  *     tarn-kv mkfs zones.img --size=16M
  *     tarn-kv set zones.img zones/example.org < example.org.zone
  *
- * Changes that it takes (UPDATE) are kept there too. With a private key, a zone is signed as it is
- * served:
+ * Changes that it takes (UPDATE) are kept there too. With a private key, dnsd-signing signs a
+ * zone as it is served:
  *
  *     tarn-kv set zones.img keys/example.org < Kexample.org.+013+12345.private
  */

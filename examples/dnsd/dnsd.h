@@ -58,7 +58,8 @@ bool dnsd_load_changes(struct dnsd *d, struct dnsd_zone *z, struct tarn_dns_zone
 /* Puts changes into the store, for ever. In a fiber. */
 void dnsd_write_changes(struct dnsd *d);
 
-/* keys.c: the zone is served signed where the store has a key for it. False: as above. */
+/* unsigned.c, or dnsd-signing: the zone is served signed where the store has a key for it. False:
+ * as above. */
 bool dnsd_sign(struct dnsd *d, struct dnsd_zone *z, struct tarn_dns_zone *zone);
 
 /* A list of ADDRESS[#PORT],... False: it is not one, or longer than `max`. */

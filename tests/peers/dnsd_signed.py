@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""A zone that dnsd signs as it serves it, with a key of each kind from ldns-keygen and dnssec-keygen: delv and unbound
+"""A zone that dnsd-signing signs as it serves it, with a key of each kind from ldns-keygen and dnssec-keygen: delv and unbound
 validate what is there, what is not, and what nsupdate has changed; and a wrong anchor makes it bogus.
 
-usage: dnsd_signed.py DNSD-HOST TARN-KV
+usage: dnsd_signed.py DNSD-SIGNING-HOST TARN-KV
 """
 import os
 import subprocess

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* Keys that zones are signed with as they are served: a value of the dictionary "keys", under the
- * zone's name, is a private key file as dnssec-keygen and ldns-keygen write it. */
-#include "dnsd.h"
+/* dnsd that signs. Keys that zones are signed with as they are served: a value of the dictionary
+ * "keys", under the zone's name, is a private key file as dnssec-keygen and ldns-keygen write it.
+ */
+#include "../dnsd/dnsd.h"
 
 #include <tarn/dns_sign.h>
 
