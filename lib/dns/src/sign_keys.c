@@ -18,12 +18,13 @@ static enum tarn_pk_type type_of(uint8_t algorithm) {
 /* DNS leaves out the 4 in front of a point (RFC 6605 section 4). */
 static void set_public(struct tarn_dns_key *key, uint16_t flags, uint8_t algorithm,
                        struct tarn_span point) {
-    struct tarn_writer w = TARN_WRITER_ARRAY(key->dnskey);
+    uint8_t data[sizeof key->dnskey];
+    struct tarn_writer w = TARN_WRITER_ARRAY(data);
     tarn_writer_u16be(&w, flags);
     tarn_writer_u8(&w, PROTOCOL);
     tarn_writer_u8(&w, algorithm);
     tarn_writer_span_put(&w, tarn_span_after(point, algorithm == TARN_DNS_ECDSAP256SHA256));
-    key->dnskey_len = (uint8_t)w.len;
+    key->dnskey_len = (uint8_t)tarn_bytes_copy(TARN_BYTES_ARRAY(key->dnskey), tarn_writer_span(&w));
 }
 
 enum tarn_err tarn_dns_key_init(struct tarn_dns_key *key, uint16_t flags, uint8_t algorithm,
