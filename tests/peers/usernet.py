@@ -209,12 +209,11 @@ for host, port in ("192.0.2.1", 8888), ("127.0.0.1", 8889):
         raise AssertionError("open where nobody said so")
     except ConnectionRefusedError:
         pass
-with socket.create_connection(("127.0.0.1", 8890), timeout=20) as c:
-    try:
-        assert c.recv(1) != b"", "an end instead of a reset"
-        raise AssertionError("the guest's closed port said something")
-    except ConnectionResetError:
-        pass
+try:  # the reset may come before the call that connects has ended
+    with socket.create_connection(("127.0.0.1", 8890), timeout=20) as c:
+        raise AssertionError(f"the guest's closed port said {c.recv(1)}")
+except ConnectionResetError:
+    pass
 print("inward: 4 MiB and 50 connections at a time from this machine into the guest; closed is reset")
 """
 
