@@ -17,7 +17,8 @@ TEST = BUILD + ['redis-tools', 'python3-redis', 'mtools', 'dosfstools', 'libarch
                 'isc-dhcp-client', 'nmap', 'tshark', 'traceroute',
                 'qemu-utils', 'libnbd-bin', 'fio', 'fdisk', 'procps', 'tcpdump', 'bind9-utils', 'bind9-dnsutils',
                 'ldnsutils', 'knot', 'knot-dnsutils', 'nsd', 'unbound',
-                'valgrind', 'openssl', 'gnutls-bin', 'frama-c-base', 'cvc4', 'z3', 'libclang-rt-19-dev', 'busybox', 'gdb'] + QEMU
+                'valgrind', 'openssl', 'gnutls-bin', 'python3-cryptography',
+                'frama-c-base', 'cvc4', 'z3', 'libclang-rt-19-dev', 'busybox', 'gdb'] + QEMU
 FUZZ = TEST
 BENCH = RUN + ['libcriterion-dev', 'nginx-light', 'wrk', 'nftables', 'slirp4netns', 'passt',
                'qemu-utils', 'fio', 'redis-tools', 'nsd', 'knot', 'unbound', 'dnsperf']  # some are built with the tests
