@@ -66,6 +66,36 @@ Test(handshake, syn_ack_is_sent_again_and_forgotten) {
     hand_done(&h);
 }
 
+/* The number that host 0 begins with, asked from `port` of the hand's. */
+static uint32_t isn_for(struct hand *h, uint16_t port) {
+    struct seg s = {.src = port, .dst = 80, .seq = 1, .flags = SYN, .wnd = 65535};
+    hand_send(h->net, &s);
+    uint32_t isn = hand_expect(h->net, SYN | ACK).seq;
+    s.flags = RST;
+    s.seq = 2;
+    hand_send(h->net, &s);
+    return isn;
+}
+
+Test(handshake, rfc6528_3_first_numbers_follow_a_clock_and_a_secret) {
+    struct hand h = hand_passive(0, NULL, NULL);
+    uint32_t first = isn_for(&h, 6000), other = isn_for(&h, 6001);
+    cr_assert_eq(isn_for(&h, 6000), first, "no time has passed");
+    net_run_for(h.net, TARN_MS(8));
+    cr_assert_eq(isn_for(&h, 6000), first + 2000, "a tick is 4 us");
+    cr_assert_eq(isn_for(&h, 6001), other + 2000);
+    /* What is between two connections tells nothing of a third ... */
+    cr_assert_neq(isn_for(&h, 6002) - other, other - first);
+    hand_done(&h);
+    /* ... and a host with another secret begins elsewhere. */
+    struct net *net = net_new(12345, NULL, NULL);
+    net->by_hand = true;
+    struct hand strange = {.net = net, .listener = net_listen(net, 0, 80, 1)};
+    cr_assert_neq(isn_for(&strange, 6000), first);
+    tarn_listener_close(strange.listener);
+    net_free(net);
+}
+
 Test(handshake, half_open_connection_is_reset_only_exactly) {
     struct hand h = hand_passive(0, NULL, NULL);
     struct seg s = {.src = 6000, .dst = 80, .seq = 1, .flags = SYN, .wnd = 65535};

@@ -142,6 +142,38 @@ Test(recovery, rfc6675_holes_are_retransmitted_in_order_and_once) {
     hand_done(&h);
 }
 
+/* Of ten the first is lost. While more is in flight than the halved window allows, less than one is
+ * sent for one that arrives; then one for one; never a burst, and at the end the window is full. */
+Test(recovery, rfc6937_3_sends_in_proportion_to_what_arrives) {
+    struct hand h = far_passive(WITH_SACK);
+    uint32_t in_flight = 10, sent = 0, arrived = 0;
+    struct seg s;
+    fill_flight(&h, 20);
+    for (uint32_t behind = 2; behind <= 10; behind++) {
+        unsigned now = 0;
+        sack(&h, 0, 1, behind);
+        in_flight--;
+        while (hand_take(h.net, &s))
+            now++;
+        cr_assert_leq(now, 1, "a burst behind one ACK");
+        in_flight += now;
+        if (info_of(h.flow).in_recovery) {
+            arrived++;
+            sent += now;
+        }
+    }
+    in_flight--; /* what was lost; its retransmission is counted */
+    uint32_t allowed = info_of(h.flow).ssthresh_bytes;
+    cr_assert_gt(arrived, 5);
+    cr_assert_lt(sent, arrived);
+    cr_assert_leq(in_flight * MSS, allowed);
+    cr_assert_gt((in_flight + 1) * MSS, allowed, "room is left unused");
+    ack(&h, 12);
+    cr_assert_not(info_of(h.flow).in_recovery);
+    cr_assert_leq(info_of(h.flow).cwnd_bytes, allowed + MSS);
+    hand_done(&h);
+}
+
 Test(recovery, rfc8985_6_2_one_sack_waits_for_reordering) {
     struct hand h = far_passive(WITH_SACK);
     fill_flight(&h, 0);
