@@ -8,7 +8,7 @@
 
 #include "unix.h"
 
-#define HOST_BATCH 64u
+#define HOST_BATCH 32u
 #define HOST_BATCH_CONTROL 128u
 #define HOST_BATCH_IN_BYTES 65536u
 #define HOST_BATCH_OUT_BYTES 4096u /* longer ones are sent alone */
