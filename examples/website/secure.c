@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* HTTPS: the website makes its own identity when it starts. */
+/* HTTPS: TLS in front of the website, with the identity that identity.h tells of. */
 #include "secure.h"
+
+#include "identity.h"
 
 #include <tarn/tls_flow.h>
 #include <tarn/tls_session.h>
@@ -11,33 +13,35 @@
 #define TICKETS_LIVE_S 7200
 
 struct secure {
-    uint8_t secret[32], point[65], der[1024];
-    struct tarn_private_key key;
-    struct tarn_span chain[1], alpn[1];
+    struct website_identity own;
+    struct tarn_span alpn[1];
     struct tarn_tls_identity identity;
     struct tarn_tls_config config;
     struct tarn_tls_tickets tickets;
     uint64_t tickets_used[TICKETS_REMEMBERED / 64];
 };
 
-static bool make_identity(struct secure *s, struct tarn_span name, struct tarn_random *random,
-                          int64_t now) {
-    s->key = (struct tarn_private_key){
-        .pub = {.type = TARN_PK_P256, .point = TARN_SPAN_ARRAY(s->point)},
-        .secret = TARN_SPAN_ARRAY(s->secret),
+bool website_identity_make(struct tarn_env *env, struct tarn_span name, unsigned days,
+                           struct website_identity *id) {
+    int64_t now = (int64_t)(tarn_wall_ns(env) / 1000000000);
+    struct tarn_random *random = tarn_env_random(env);
+    struct tarn_bytes secret = tarn_bytes_first(TARN_BYTES_ARRAY(id->secret), 32);
+    struct tarn_bytes point = tarn_bytes_first(TARN_BYTES_ARRAY(id->point), 65);
+    id->key = (struct tarn_private_key){
+        .pub = {.type = TARN_PK_P256, .point = tarn_bytes_span(point)},
+        .secret = tarn_bytes_span(secret),
     };
+    id->chain_len = 1;
     struct tarn_x509_issue issue = {
         .subject = {.common_name = name, .dns_names = &name, .dns_name_count = 1},
-        .key = &s->key.pub,
-        .signer = &s->key,
+        .key = &id->key.pub,
+        .signer = &id->key,
         .not_before = now - DAY,
-        .not_after = now + 90 * DAY,
+        .not_after = now + (int64_t)days * DAY,
         .random = random,
     };
-    return tarn_pk_generate(TARN_PK_P256, random, TARN_BYTES_ARRAY(s->secret),
-                            TARN_BYTES_ARRAY(s->point))
-               == TARN_OK
-           && tarn_x509_make(&issue, TARN_BYTES_ARRAY(s->der), &s->chain[0]) == TARN_OK;
+    return tarn_pk_generate(TARN_PK_P256, random, secret, point) == TARN_OK
+           && tarn_x509_make(&issue, TARN_BYTES_ARRAY(id->der), &id->chain[0]) == TARN_OK;
 }
 
 static void say_fingerprint(struct tarn_env *env, struct tarn_span der) {
@@ -54,12 +58,11 @@ static void say_fingerprint(struct tarn_env *env, struct tarn_span der) {
 struct tarn_listener *website_secure(struct tarn_env *env, struct tarn_listener *below,
                                      struct tarn_span name, uint32_t connections) {
     struct secure *s = TARN_NEW(tarn_env_alloc(env), struct secure);
-    int64_t now = (int64_t)(tarn_wall_ns(env) / 1000000000);
     struct tarn_tls_flows *flows;
-    if (!s || !make_identity(s, name, tarn_env_random(env), now))
+    if (!s || !website_identity(env, name, &s->own))
         return NULL;
     s->alpn[0] = TARN_SPAN_LIT("http/1.1");
-    s->identity = (struct tarn_tls_identity){s->chain, 1, &s->key};
+    s->identity = (struct tarn_tls_identity){s->own.chain, s->own.chain_len, &s->own.key};
     tarn_tls_tickets_init(&s->tickets, s->tickets_used, TARN_COUNT_OF(s->tickets_used),
                           TICKETS_LIVE_S);
     s->config = (struct tarn_tls_config){
@@ -81,6 +84,6 @@ struct tarn_listener *website_secure(struct tarn_env *env, struct tarn_listener 
     };
     if (tarn_tls_flows_new(&config, &flows))
         return NULL;
-    say_fingerprint(env, s->chain[0]);
+    say_fingerprint(env, s->own.chain[0]);
     return tarn_tls_flows_listen(flows, below);
 }

@@ -5,8 +5,8 @@
 #include <tarn/app.h>
 #include <tarn/flow.h>
 
-/* TLS on what `below` accepts, with a key and a certificate for `name` that are made now, and whose
- * fingerprint is said. NULL: not enough memory. */
+/* TLS on what `below` accepts. The fingerprint of the certificate, for `name` where it is made
+ * here, is said. NULL: no identity, which was said, or not enough memory. */
 struct tarn_listener *website_secure(struct tarn_env *env, struct tarn_listener *below,
                                      struct tarn_span name, uint32_t connections);
 

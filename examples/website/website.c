@@ -8,8 +8,9 @@
 
 TARN_NET(service);
 TARN_KEY_U16(port, 80, "TCP port to listen on");
-TARN_KEY_BOOL(tls, "serve HTTPS, with a key and a certificate made at start");
-TARN_KEY_STR(tls_name, "localhost", "whom that certificate is for: a DNS name or an address");
+TARN_KEY_BOOL(tls, "serve HTTPS");
+TARN_KEY_STR(tls_name, "localhost",
+             "whom a certificate that is made here is for: a DNS name or an address");
 
 #define CONNECTIONS_MIN 8
 #define CONNECTIONS_MAX 128
@@ -72,7 +73,7 @@ int tarn_main(struct tarn_env *env) {
     if (secure
         && !(listener = website_secure(env, listener, tarn_key_str(env, &tls_name),
                                        limits.connections_max)))
-        return failed(env, "no HTTPS", "not enough memory, or --tls-name is no name");
+        return failed(env, "no HTTPS", "no identity, or not enough memory");
 
     struct tarn_kv_tar_config archive = {
         .alloc = tarn_env_alloc(env),

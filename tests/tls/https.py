@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""The website over HTTPS, on the host's sockets, with curl, openssl and tlsclient as its clients.
+"""The website over HTTPS, on the host's sockets, with curl, openssl and tlsclient as its clients; and what it
+keeps in a store: website-kept.
 
-usage: https.py WEBSITE TLSCLIENT
+usage: https.py WEBSITE WEBSITE-KEPT TLSCLIENT TARN-KV
 """
 import os
 import shutil
@@ -97,8 +98,74 @@ def visit_with_tlsclient(port, client):
     check('tlsclient, another name', out.returncode == 1 and b'not for this name' in out.stderr, out)
 
 
+def boot(program, *args):
+    """A website on its store, from its start to its end: what it said, and the fingerprint it showed."""
+    port = free_port()
+    site = subprocess.Popen([program, f'--port={port}', '--tls', '--block:storage=store.img', *args],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = []
+    try:
+        for line in site.stdout:
+            said.append(line.strip())
+            if 'listening' in line:
+                status, page = curl(port, f'https://localhost:{port}/', ca='kept.pem') if os.path.exists('kept.pem') \
+                    else (None, b'')
+                text, fingerprint = certificate(port)
+                return said, fingerprint, status, page
+        return said, None, None, b''
+    finally:
+        site.terminate()
+        site.communicate(timeout=10)
+
+
+def set_value(kv, key, file):
+    with open(file, 'rb') as f:
+        subprocess.run([kv, 'set', 'store.img', f'tls/{key}'], stdin=f, check=True)
+
+
+def keep(program, kv):
+    with open('store.img', 'wb') as f:
+        f.truncate(2 << 20)
+    said, shown, *_ = boot(program)
+    check('no store, and not told to make one', shown is None and '--format' in said[0], said)
+    said, first, *_ = boot(program, '--format')
+    check('made at the first boot', first and said[0].endswith(first), said, first)
+    os.rename('site.pem', 'kept.pem')
+    for boots in range(2):
+        said, shown, status, page = boot(program, *(['--format'] if boots else []))
+        check('the same at the next boot', shown == first and said[0].endswith(first), said, shown, first)
+        check('who trusts the first one trusts it', status == 0 and b'<!doctype html>' in page.lower(), status)
+    for name, kind in (('rsa', 'rsa:2048'), ('ec', 'ec')):
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', kind, *(['-pkeyopt', 'ec_paramgen_curve:P-384'] * (
+            kind == 'ec')), '-nodes', '-keyout', f'{name}.key', '-out', f'{name}.pem', '-subj', '/CN=x', '-addext',
+            'subjectAltName=DNS:localhost', '-days', '9'], check=True, capture_output=True)
+    with open('two.pem', 'w') as f:
+        f.write(open('rsa.pem').read() + open('kept.pem').read())
+    set_value(kv, 'key.pem', 'rsa.key')
+    said, shown, *_ = boot(program)
+    check('a key of another certificate is refused', shown is None and 'is not for the key' in said[0], said)
+    set_value(kv, 'chain.pem', 'two.pem')
+    os.replace('rsa.pem', 'kept.pem')
+    said, shown, status, page = boot(program)
+    check('the operator\'s own, RSA, a chain of two', status == 0 and page and shown != first, said, status)
+    set_value(kv, 'key.pem', 'ec.key')
+    set_value(kv, 'chain.pem', 'ec.pem')
+    os.replace('ec.pem', 'kept.pem')
+    said, shown, status, page = boot(program)
+    check('the operator\'s own, P-384', status == 0 and page, said, status)
+    set_value(kv, 'chain.pem', 'ec.key')
+    said, shown, *_ = boot(program)
+    check('what is no certificate is refused', shown is None and 'chain.pem' in said[0], said)
+    subprocess.run([kv, 'rm', 'store.img', 'tls/chain.pem'], check=True, capture_output=True)
+    said, shown, *_ = boot(program)
+    check('a key alone is not replaced', shown is None and 'chain.pem' in said[0], said)
+    subprocess.run([kv, 'rm', 'store.img', 'tls'], check=True, capture_output=True)
+    said, shown, *_ = boot(program)
+    check('and others are made when they are gone', shown and shown != first, said)
+
+
 def main():
-    program, client = (os.path.abspath(p) for p in sys.argv[1:3])
+    program, kept, client, kv = (os.path.abspath(p) for p in sys.argv[1:5])
     missing = [t for t in ('curl', 'openssl') if not shutil.which(t)]
     if missing:
         print(f'SKIP: {", ".join(missing)} not installed')
@@ -116,7 +183,8 @@ def main():
         finally:
             site.terminate()
             site.communicate(timeout=10)
-            os.chdir('/')
+        keep(kept, kv)
+        os.chdir('/')
     print(f'{passed} passed, {failed} failed, 0 skipped')
     return 1 if failed else 0
 
