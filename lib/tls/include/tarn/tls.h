@@ -11,8 +11,9 @@
  * until the next call. One thread per engine.
  *
  * Limits: a handshake message is at most TARN_TLS_MESSAGE_BYTES_MAX; a chain of certificates that
- * is sent must fit into one record. On a fault the engine emits the right alert, which is still in
- * the window out, and is closed.
+ * is sent may be split into records, but must fit as a whole into the memory for records out,
+ * beside the messages in front of it. On a fault the engine emits the right alert, which is still
+ * in the window out, and is closed.
  *
  * Timing: secrets are handled by lib/crypto alone (tarn/pk.h, tarn/aead.h say what is
  * constant-time); where the processor has no AES instructions, AES suites are neither offered nor
