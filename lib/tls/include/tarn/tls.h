@@ -94,8 +94,9 @@ struct tarn_tls_config {
     /* TLS 1.2: a peer that cannot bind the master secret to the handshake (RFC 7627) is taken, too.
      * Nothing is exported then. */
     bool old_master_secret;
-    /* A server has at least one; that whose leaf is for the name asked for is taken, else the first
-     * that the client's algorithms allow. A client: what it is asked to show itself with. */
+    /* A server has at least one. Of those that the client's algorithms allow, the first whose leaf
+     * is for the name asked for is taken, else the first. A client: what it is asked to show itself
+     * with. */
     const struct tarn_tls_identity *identities;
     size_t identity_count;
     /* Whom to believe: anchors, floors, strictness. `name`, `purpose` and `now` are set by the
