@@ -279,9 +279,9 @@ static bool is_in_time(const struct signature *g, uint32_t now) {
     return (int32_t)(now - g->begins) >= 0 && (int32_t)(g->expires - now) >= 0;
 }
 
-enum tarn_err tarn_dns_verify(const struct tarn_dns_rrset *set, struct tarn_span rrsig,
-                              struct tarn_span dnskey, struct tarn_span zone, uint32_t wall_seconds,
-                              struct tarn_dns_sec_work *work, bool *wildcard) {
+static enum tarn_err verify(const struct tarn_dns_rrset *set, struct tarn_span rrsig,
+                            struct tarn_span dnskey, struct tarn_span zone, uint32_t wall_seconds,
+                            bool revoked, struct tarn_dns_sec_work *work, bool *wildcard) {
     uint8_t point[TARN_EC_POINT_BYTES_MAX], der[64];
     struct tarn_writer w = TARN_WRITER_ARRAY(der);
     struct signature g;
@@ -291,7 +291,8 @@ enum tarn_err tarn_dns_verify(const struct tarn_dns_rrset *set, struct tarn_span
     if (!read_signature(rrsig, &g) || !read_key(dnskey, &k) || g.covered != set->type
         || g.algorithm != k.algorithm || g.tag != tarn_dns_key_tag(dnskey)
         || !tarn_dns_name_equal(g.signer, zone) || !tarn_dns_name_within(set->owner, zone)
-        || !(k.flags & FLAG_ZONE) || k.protocol != PROTOCOL || (k.flags & FLAG_REVOKED))
+        || !(k.flags & FLAG_ZONE) || k.protocol != PROTOCOL
+        || ((k.flags & FLAG_REVOKED) != 0) != revoked)
         return TARN_INVALID;
     const struct tarn_scheme *scheme = scheme_of(g.algorithm);
     if (!scheme)
@@ -306,4 +307,19 @@ enum tarn_err tarn_dns_verify(const struct tarn_dns_rrset *set, struct tarn_span
     if (pub.type == TARN_PK_DSA)
         g.bytes = dsa_signature(g.bytes, &w);
     return tarn_verify(&pub, scheme, message, g.bytes) ? TARN_PEER : TARN_OK;
+}
+
+enum tarn_err tarn_dns_verify(const struct tarn_dns_rrset *set, struct tarn_span rrsig,
+                              struct tarn_span dnskey, struct tarn_span zone, uint32_t wall_seconds,
+                              struct tarn_dns_sec_work *work, bool *wildcard) {
+    return verify(set, rrsig, dnskey, zone, wall_seconds, false, work, wildcard);
+}
+
+enum tarn_err tarn_dns_verify_revocation(const struct tarn_dns_rrset *set, struct tarn_span rrsig,
+                                         struct tarn_span dnskey, uint32_t wall_seconds,
+                                         struct tarn_dns_sec_work *work) {
+    bool wildcard;
+    if (set->type != TARN_DNS_DNSKEY)
+        return TARN_INVALID;
+    return verify(set, rrsig, dnskey, set->owner, wall_seconds, true, work, &wildcard);
 }

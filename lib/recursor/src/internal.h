@@ -69,6 +69,7 @@ enum task_kind {
     TASK_CHECK,    /* is the answer to a name and type to be believed? */
     TASK_FETCH,    /* ask servers for a name and type */
     TASK_KEYS,     /* what a zone's signatures are verified with */
+    TASK_FOLLOW,   /* the keys of the anchor that is followed, anew */
 };
 enum outcome { WAIT, DONE, FAILED };
 
@@ -164,6 +165,7 @@ struct tarn_recursor {
     struct tarn_lru quota_lru;
     struct tarn_hash_key key;
     struct tarn_timers timers;
+    tarn_time follow_due; /* when to look whether the anchor's keys are to be asked for */
     struct task *ready, **ready_end;
     struct query *out, **out_end;
     struct task *done, **done_end;      /* questions whose clients are to be answered */
@@ -211,6 +213,7 @@ enum outcome fetch_run(struct tarn_recursor *r, struct task *t);    /* fetch.c *
 enum outcome check_run(struct tarn_recursor *r, struct task *t);    /* check.c */
 enum outcome keys_run(struct tarn_recursor *r, struct task *t);     /* keys.c */
 enum outcome question_run(struct tarn_recursor *r, struct task *t); /* question.c */
+enum outcome follow_run(struct tarn_recursor *r, struct task *t);   /* follow.c */
 void question_early(struct tarn_recursor *r, struct task *t);
 
 /* An answer to (name, type) that may be used, or NULL; also by what denies more than it was asked
@@ -303,6 +306,11 @@ void nsec3_owner(const uint8_t hash[NSEC3_HASH_BYTES], struct tarn_span zone,
                  struct tarn_dns_name *out);
 /* What was proven, for later (RFC 8198). */
 void remember_denials(struct tarn_recursor *r, const struct entry *e);
+
+/* follow.c: the anchors that are in use, those of what is followed included; *i starts at 0. */
+bool anchor_next(const struct tarn_recursor *r, unsigned *i, struct tarn_recursor_anchor *out);
+enum tarn_err follow_init(struct tarn_recursor *r);
+void follow_tick(struct tarn_recursor *r, tarn_time now);
 
 /* The deepest anchor at or above; false: none, or a negative one is deeper. */
 bool anchor_above(const struct tarn_recursor *r, struct tarn_span name, struct tarn_span *zone);

@@ -13,6 +13,7 @@ bool sec_supports(const struct tarn_recursor *r, uint8_t algorithm) {
 }
 
 bool anchor_above(const struct tarn_recursor *r, struct tarn_span name, struct tarn_span *zone) {
+    struct tarn_recursor_anchor a;
     if (r->config.no_validation)
         return false;
     for (;; name = tarn_dns_name_parent(name)) {
@@ -20,8 +21,8 @@ bool anchor_above(const struct tarn_recursor *r, struct tarn_span name, struct t
             if (tarn_dns_name_equal(TARN_AT_N(r->config.insecure, r->config.insecure_count, i),
                                     name))
                 return false;
-        for (unsigned i = 0; i < r->config.anchor_count; i++) {
-            *zone = TARN_AT_N(r->config.anchors, r->config.anchor_count, i).zone;
+        for (unsigned i = 0; anchor_next(r, &i, &a);) {
+            *zone = a.zone;
             if (tarn_dns_name_equal(*zone, name))
                 return true;
         }
@@ -101,19 +102,18 @@ static bool match_ds(struct tarn_recursor *r, struct task *t, const struct set *
 /* An anchor's records: DS, or keys that must be in the set as they are. */
 static bool match_anchor(struct tarn_recursor *r, struct task *t, const struct set *keys) {
     uint8_t bytes[2 + 4096];
+    struct tarn_recursor_anchor a;
     unsigned wild;
     t->ede = EDE_NO_KEY;
-    for (unsigned i = 0; i < r->config.anchor_count; i++) {
-        const struct tarn_recursor_anchor *a =
-            &TARN_AT_N(r->config.anchors, r->config.anchor_count, i);
+    for (unsigned i = 0; anchor_next(r, &i, &a);) {
         struct tarn_writer w = TARN_WRITER_ARRAY(bytes);
-        if (!tarn_dns_name_equal(a->zone, keys->owner))
+        if (!tarn_dns_name_equal(a.zone, keys->owner))
             continue;
-        tarn_writer_u16be(&w, (uint16_t)a->rdata.len);
-        tarn_writer_span_put(&w, a->rdata);
+        tarn_writer_u16be(&w, (uint16_t)a.rdata.len);
+        tarn_writer_span_put(&w, a.rdata);
         struct tarn_span one = tarn_writer_span(&w);
-        if (a->type == TARN_DNS_DS ? match_ds(r, t, keys, one)
-                                   : verify_with(r, t, keys, keys->owner, one, &wild))
+        if (a.type == TARN_DNS_DS ? match_ds(r, t, keys, one)
+                                  : verify_with(r, t, keys, keys->owner, one, &wild))
             return true;
     }
     return false;
@@ -121,13 +121,12 @@ static bool match_anchor(struct tarn_recursor *r, struct task *t, const struct s
 
 /* No anchor of that zone is of an algorithm that is known here: it is as if there were none. */
 static bool anchor_usable(struct tarn_recursor *r, struct tarn_span zone) {
-    for (unsigned i = 0; i < r->config.anchor_count; i++) {
-        const struct tarn_recursor_anchor *a =
-            &TARN_AT_N(r->config.anchors, r->config.anchor_count, i);
-        if (!tarn_dns_name_equal(a->zone, zone) || a->rdata.len < 4)
+    struct tarn_recursor_anchor a;
+    for (unsigned i = 0; anchor_next(r, &i, &a);) {
+        if (!tarn_dns_name_equal(a.zone, zone) || a.rdata.len < 4)
             continue;
-        if (a->type == TARN_DNS_DS ? ds_usable(r, a->rdata)
-                                   : sec_supports(r, tarn_span_at(a->rdata, 3)))
+        if (a.type == TARN_DNS_DS ? ds_usable(r, a.rdata)
+                                  : sec_supports(r, tarn_span_at(a.rdata, 3)))
             return true;
     }
     return false;

@@ -16,7 +16,7 @@ static void set_defaults(struct tarn_recursor_config *c) {
         c->anchors = root_anchors;
         c->anchor_count = root_anchor_count;
     }
-    if (!c->anchor_count)
+    if (!c->anchor_count && !c->follow)
         c->no_validation = true;
     DEFAULT(c->cache_bytes, 64u << 20);
     DEFAULT(c->questions_max, 1024);
@@ -67,7 +67,7 @@ enum tarn_err tarn_recursor_new(const struct tarn_recursor_config *config,
         return TARN_LIMIT;
     r->config = *config;
     set_defaults(&r->config);
-    if (init(r)) {
+    if (init(r) || follow_init(r)) {
         tarn_recursor_free(r);
         return TARN_LIMIT;
     }
@@ -97,11 +97,13 @@ void tarn_recursor_tick(struct tarn_recursor *r, tarn_time now) {
         else
             exchange_timer(r, t, now);
     }
+    follow_tick(r, now);
     tasks_run(r);
 }
 
 tarn_time tarn_recursor_deadline(const struct tarn_recursor *r) {
-    return tarn_timers_next(&r->timers);
+    tarn_time next = tarn_timers_next(&r->timers);
+    return TARN_MIN(next, r->follow_due);
 }
 
 uint32_t tarn_recursor_queries_max(const struct tarn_recursor *r) {

@@ -193,6 +193,7 @@ static enum outcome run(struct tarn_recursor *r, struct task *t) {
     case TASK_QUESTION: return question_run(r, t);
     case TASK_CHECK: return check_run(r, t);
     case TASK_FETCH: return fetch_run(r, t);
+    case TASK_FOLLOW: return follow_run(r, t);
     default: return keys_run(r, t);
     }
 }

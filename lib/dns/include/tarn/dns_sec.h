@@ -48,5 +48,12 @@ TARN_MUST_USE enum tarn_err tarn_dns_verify(const struct tarn_dns_rrset *set,
                                             struct tarn_span rrsig, struct tarn_span dnskey,
                                             struct tarn_span zone, uint32_t wall_seconds,
                                             struct tarn_dns_sec_work *work, bool *wildcard);
+/* ... of a zone's DNSKEYs by a key that has REVOKE set, which is good for nothing but its own
+ * revocation (RFC 5011 section 2.1); _verify takes such a key for none. */
+TARN_MUST_USE enum tarn_err tarn_dns_verify_revocation(const struct tarn_dns_rrset *set,
+                                                       struct tarn_span rrsig,
+                                                       struct tarn_span dnskey,
+                                                       uint32_t wall_seconds,
+                                                       struct tarn_dns_sec_work *work);
 
 #endif

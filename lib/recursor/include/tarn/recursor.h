@@ -34,6 +34,7 @@
 #include <tarn/env.h>
 #include <tarn/ip_addr.h>
 #include <tarn/pool.h>
+#include <tarn/trust_anchors.h>
 
 #define TARN_RECURSOR_QUERIES_MAX 100u /* N */
 #define TARN_RECURSOR_VERIFICATIONS_MAX 96u
@@ -72,6 +73,10 @@ struct tarn_recursor_config {
     unsigned zone_count;
     const struct tarn_recursor_anchor *anchors; /* NULL: the root's keys of 2017 and 2024 */
     unsigned anchor_count;
+    /* One anchor that is followed through its changes (tarn/trust_anchors.h): NULL: none. Made, and
+     * loaded, by the caller; the zone's anchors above are added to it, and it stands for them. It
+     * changes with _tick, _input and _lost; its `version` says when to save it. */
+    struct tarn_trust_anchors *follow;
     const struct tarn_span *insecure; /* negative anchors (RFC 7646): nothing below is validated */
     unsigned insecure_count;
     const struct tarn_ip_prefix *clients; /* who may ask; NULL: everybody */
@@ -99,7 +104,7 @@ struct tarn_recursor_config {
 };
 
 struct tarn_recursor;
-/* TARN_LIMIT: no memory. TARN_INVALID: an anchor that is none. */
+/* TARN_LIMIT: no memory, or no room in what is followed. TARN_INVALID: an anchor that is none. */
 TARN_MUST_USE enum tarn_err tarn_recursor_new(const struct tarn_recursor_config *config,
                                               struct tarn_recursor **out);
 void tarn_recursor_free(struct tarn_recursor *r);
@@ -155,6 +160,7 @@ struct tarn_recursor_stats {
     uint64_t answers, failures, bogus;                 /* questions that servers were asked for */
     uint64_t sent, streams, timeouts, strangers;       /* to servers; what fits no query */
     uint64_t lame, verifications, failed_verifications, hash_rounds, steps;
+    uint64_t followed; /* sets of keys that were taken for the anchor that is followed */
     uint64_t synthesised, prefetched, cycles, exhausted; /* exhausted: a bound above was met */
     uint64_t entries, entry_bytes, evicted; /* cached records' sets, and what they take */
 };
