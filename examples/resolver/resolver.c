@@ -34,6 +34,7 @@ struct resolver {
     struct tarn_recursor *recursor;
     struct tarn_recursor_service *service;
     struct settings settings;
+    struct tarn_trust_anchors root; /* its keys; forgotten when this ends */
     tarn_time report;
 };
 
@@ -125,6 +126,8 @@ static enum tarn_err recursor_new(struct resolver *x, struct tarn_recursor_confi
     c->stale_wait_ns = TARN_MS(1800); /* RFC 8767 section 5 */
     c->questions_max = TARN_MAX((uint32_t)tarn_key_u64(env, &questions), 16u);
     c->client_rate = TARN_MAX((uint32_t)tarn_key_u64(env, &rate), 1u);
+    tarn_trust_anchors_init(&x->root, TARN_SPAN_LIT("\0"));
+    c->follow = &x->root;
     return tarn_recursor_new(c, &x->recursor);
 }
 
