@@ -32,6 +32,7 @@ UPSTREAM = os.environ.get("TARN_SOLO5_SPT") or shutil.which("solo5-spt")
 UPSTREAM_TESTS = os.environ.get("TARN_SOLO5_TESTS")
 SIGILL, SIGFPE, SIGSEGV, SIGSYS = -4, -8, -11, -31
 HELLO_BYTES_MAX = 24 * 1024
+PINATA_BYTES_MAX = 1_100_000
 EXAMPLES = []  # those that are built for this target
 GUESTS = ("answer", "crash", "disk", "dry", "echo", "env", "many", "syscall", "crypto")
 
@@ -99,6 +100,14 @@ def hello_size(folder):
     """hello is smaller than 24 KB"""
     size = os.path.getsize(stripped("hello", folder))
     assert size < HELLO_BYTES_MAX, f"{size} bytes"
+
+
+@check
+def pinata_size(folder):
+    """pinata is smaller than 1.1 MB"""
+    size = os.path.getsize(stripped("pinata", folder))
+    print(f"# pinata: {size} bytes, stripped")
+    assert size < PINATA_BYTES_MAX, f"{size} bytes"
 
 
 @check
@@ -520,6 +529,22 @@ def tap_website(folder):
 def tap_website_upstream(folder):
     """the same image under upstream's tender"""
     website(UPSTREAM, "--mem=8")
+
+
+@part
+def tap_pinata(folder):
+    """pinata gives its secret to nobody but itself, through a bridge, in 16 MB"""
+    sys.path.append(f"{SOURCE}/tests/tls")
+    import pinata
+    make_tap("tarn0")
+    guest = start([TENDER, "--mem=16", "--net:service=tarn0", "--", image("pinata"), f"--ipv4={ADDRESS}/24",
+                   f"--secret={pinata.SECRET}"], stdout=subprocess.PIPE)
+    while (line := guest.stdout.readline()) != b"pinata: ready\n":
+        assert line, guest.wait(10)
+    os.chdir(folder)
+    pinata.host = ADDRESS
+    pinata.visit(8080)
+    assert pinata.failed == 0 and pinata.passed == 8 and guest.poll() is None, (pinata.passed, pinata.failed)
 
 
 @part
