@@ -394,6 +394,7 @@ int main(int argc, char **argv) {
             excused += excuse;
             failed += !excuse;
         }
+        scenario_free(&s);
     }
     printf("%u ok, %u failed, %u known to fail, %u skipped\n", ok, failed, excused, skipped);
     return failed || bad;

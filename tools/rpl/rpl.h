@@ -98,8 +98,10 @@ struct scenario {
     uint32_t wall;
 };
 
-/* scenario.c. False: it cannot be read, and the console has said why. */
+/* scenario.c. False: it cannot be read, and the console has said why. One at a time: what is read
+ * lives until scenario_free. */
 bool scenario_read(const char *path, struct scenario *s);
+void scenario_free(struct scenario *s);
 
 /* match.c. `query`: what came (or went out); NULL `why`: nobody asks. */
 bool entry_matches(const struct entry *e, struct tarn_span message, bool stream, const char **why);

@@ -23,11 +23,29 @@ struct reader {
 /* -- lines --------------------------------------------------------------------------------------
  */
 
+/* All that a scenario is made of lives as long as the scenario. */
+struct block {
+    struct block *next;
+    max_align_t data[];
+};
+static struct block *blocks;
+
 static void *fresh(size_t bytes) {
-    void *p = calloc(1, bytes);
-    if (!p)
+    struct block *b = calloc(1, sizeof *b + bytes);
+    if (!b)
         abort();
-    return p;
+    b->next = blocks;
+    blocks = b;
+    return b->data;
+}
+
+void scenario_free(struct scenario *s) {
+    while (blocks) {
+        struct block *next = blocks->next;
+        free(blocks);
+        blocks = next;
+    }
+    *s = (struct scenario){0};
 }
 
 static void skip(struct scenario *s, const char *what, const char *name) {
