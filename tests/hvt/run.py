@@ -419,7 +419,8 @@ def tap_udpecho_upstream(folder):
 
 
 def check_natbox(tender):
-    """Its inside is another namespace, of the shell that is started there."""
+    """Its inside is another namespace, of the shell that is started there. A bridge leads there: a tap that moved
+    would be down for a moment, and upstream's tender ends where it cannot write."""
     make_tap("out0", "203.0.113.1/24")
     with open("/proc/sys/net/ipv6/conf/default/disable_ipv6", "w") as file:
         file.write("1")
@@ -427,11 +428,15 @@ def check_natbox(tender):
     ip("tuntap", "add", "dev", "in0", "mode", "tap")
     while os.readlink(f"/proc/{inside.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
         time.sleep(0.01)
-    ip("link", "set", "in0", "up")
+    ip("link", "add", "inside", "type", "bridge")
+    ip("link", "add", "in1", "type", "veth", "peer", "name", "in2")
+    ip("link", "set", "in2", "netns", str(inside.pid))
+    for port in ("in0", "in1"):
+        ip("link", "set", port, "master", "inside", "up")
+    ip("link", "set", "inside", "up")
     guest = serve(tender, "--mem=16", "--net:inside=in0", "--net:outside=out0", "--", image("natbox"),
                   "--outside-ipv4=203.0.113.2/24", "--outside-gateway=203.0.113.1", "--no-dhcp")
-    ip("link", "set", "in0", "netns", str(inside.pid))
-    inside.stdin.write(b"ip link set lo up; ip addr add 192.168.77.10/24 dev in0; ip link set in0 up;"
+    inside.stdin.write(b"ip link set lo up; ip addr add 192.168.77.10/24 dev in2; ip link set in2 up;"
                        b"ip route add default via 192.168.77.1;"
                        b"ping -c 3 -W 5 192.168.77.1; ping -c 3 -W 5 203.0.113.1; ping -c 1 -s 4000 -W 5 203.0.113.1;"
                        b"echo done\n")
