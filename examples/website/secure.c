@@ -55,12 +55,14 @@ static void say_fingerprint(struct tarn_env *env, struct tarn_span der) {
     tarn_put(env, tarn_writer_span(&w));
 }
 
-struct tarn_listener *website_secure(struct tarn_env *env, struct tarn_listener *below,
-                                     struct tarn_span name, uint32_t connections) {
+struct secure *website_secure_new(struct tarn_env *env, struct tarn_span name) {
     struct secure *s = TARN_NEW(tarn_env_alloc(env), struct secure);
+    return s && website_identity(env, name, &s->own) ? s : NULL;
+}
+
+struct tarn_listener *website_secure(struct tarn_env *env, struct secure *s,
+                                     struct tarn_listener *below, uint32_t connections) {
     struct tarn_tls_flows *flows;
-    if (!s || !website_identity(env, name, &s->own))
-        return NULL;
     s->alpn[0] = TARN_SPAN_LIT("http/1.1");
     s->identity = (struct tarn_tls_identity){s->own.chain, s->own.chain_len, &s->own.key};
     tarn_tls_tickets_init(&s->tickets, s->tickets_used, TARN_COUNT_OF(s->tickets_used),

@@ -5,10 +5,13 @@
 #include <tarn/app.h>
 #include <tarn/flow.h>
 
-/* TLS on what `below` accepts. The fingerprint of the certificate, for `name` where it is made
- * here, is said. NULL: no identity, which was said, or not enough memory. */
-struct tarn_listener *website_secure(struct tarn_env *env, struct tarn_listener *below,
-                                     struct tarn_span name, uint32_t connections);
+/* The identity, for `name` where it is made here. It is had before anybody counts the memory that
+ * is left. NULL: there is none, which was said, or not enough memory. */
+struct secure *website_secure_new(struct tarn_env *env, struct tarn_span name);
+
+/* TLS on what `below` accepts; the certificate's fingerprint is said. NULL: not enough memory. */
+struct tarn_listener *website_secure(struct tarn_env *env, struct secure *secure,
+                                     struct tarn_listener *below, uint32_t connections);
 
 /* What a connection may take, at most. */
 #define WEBSITE_TLS_BYTES ((size_t)48 << 10)

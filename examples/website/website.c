@@ -67,13 +67,14 @@ int tarn_main(struct tarn_env *env) {
     if (err)
         return failed(env, "cannot listen; choose another with --port", tarn_err_name(err));
 
-    bool secure = tarn_key_bool(env, &tls);
+    struct secure *secure = NULL;
+    if (tarn_key_bool(env, &tls)
+        && !(secure = website_secure_new(env, tarn_key_str(env, &tls_name))))
+        return failed(env, "no HTTPS", "no identity, or not enough memory");
     struct tarn_http_limits limits = tarn_http_limits_default;
     limits.connections_max = connections_of(env, secure);
-    if (secure
-        && !(listener = website_secure(env, listener, tarn_key_str(env, &tls_name),
-                                       limits.connections_max)))
-        return failed(env, "no HTTPS", "no identity, or not enough memory");
+    if (secure && !(listener = website_secure(env, secure, listener, limits.connections_max)))
+        return failed(env, "no HTTPS", "not enough memory");
 
     struct tarn_kv_tar_config archive = {
         .alloc = tarn_env_alloc(env),
