@@ -74,7 +74,7 @@ def images_build(folder):
     subprocess.run(["ninja", "-C", WORK, "build.ninja"], check=True, stdout=log, stderr=log)
     targets = subprocess.run(["ninja", "-C", WORK, "-t", "targets", "all"], check=True, stderr=log,
                              stdout=subprocess.PIPE, text=True).stdout
-    EXAMPLES.extend(sorted(re.findall(r"^examples/bin/(\w+): c_LINKER", targets, re.M)))
+    EXAMPLES.extend(sorted(re.findall(r"^examples/bin/([\w-]+): c_LINKER", targets, re.M)))
     assert "hello" in EXAMPLES and "website" in EXAMPLES, EXAMPLES
     wanted = [os.path.relpath(image(name), WORK) for name in (*EXAMPLES, *GUESTS)]
     subprocess.run(["ninja", "-j2", "-C", WORK, *wanted], check=True, stdout=log, stderr=log)

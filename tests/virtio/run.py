@@ -92,7 +92,7 @@ def images_build(folder):
     """the images are built"""
     make(WORK, [], '-Db_lto=false')
     targets = subprocess.run(['ninja', '-C', WORK, '-t', 'targets', 'all'], check=True, stdout=subprocess.PIPE, text=True)
-    EXAMPLES.extend(sorted(re.findall(r'^examples/bin/(\w+): c_LINKER', targets.stdout, re.M)))
+    EXAMPLES.extend(sorted(re.findall(r'^examples/bin/([\w-]+): c_LINKER', targets.stdout, re.M)))
     assert 'hello' in EXAMPLES and 'website' in EXAMPLES, EXAMPLES
     make(WORK, [name for name in (*EXAMPLES, *GUESTS) if name != 'hello'])
     make(f'{WORK}-shipped', ['hello'])
