@@ -75,7 +75,7 @@ static void model_ack(struct model *m, const struct seg *s) {
     uint32_t wnd = (uint32_t)s->wnd << WSCALE;
     if (seq_le(m->una, s->ack)
         && (seq_lt(m->una, s->ack) || seq_lt(m->wl1, s->seq)
-            || (m->wl1 == s->seq && wnd > m->wnd))) {
+            || (m->wl1 == s->seq && (wnd > m->wnd || wnd == 0)))) {
         m->wnd = wnd;
         m->wl1 = s->seq;
         m->wnd_max = TARN_MAX(m->wnd_max, wnd);

@@ -104,6 +104,41 @@ Test(windows, rfc9293_3_8_6_1_zero_window_is_probed_and_opens) {
     hand_done(&h);
 }
 
+Test(windows, rfc9293_3_8_6_window_that_closes_unused_is_not_sent_into) {
+    struct hand h = hand_passive(0, NULL, NULL);
+    window(&h, 0, 100);
+    cr_assert_eq(info_of(h.flow).snd_wnd_bytes, 65535, "it may have been overtaken");
+    window(&h, 0, 0);
+    cr_assert_eq(info_of(h.flow).snd_wnd_bytes, 0);
+    hand_write(&h, "waiting");
+    hand_expect_none(h.net);
+    net_run_for(h.net, TARN_SEC(60));
+    cr_assert_eq(hand_expect(h.net, ACK).len, 0);
+    hand_drop_all(h.net);
+    window(&h, 0, 1000);
+    cr_assert_eq(hand_expect(h.net, ACK | PSH).len, 7, "at once");
+    hand_done(&h);
+}
+
+Test(windows, rfc9293_3_8_6_what_a_closing_window_met_goes_again_when_it_opens) {
+    struct hand h = hand_passive(0, NULL, NULL);
+    hand_write(&h, "thrown away");
+    for (int i = 0; i < 60; i++) {
+        hand_drop_all(h.net);
+        window(&h, 0, 0);
+        net_run_for(h.net, TARN_SEC(1));
+    }
+    cr_assert_geq(info_of(h.flow).backoffs, 6);
+    hand_drop_all(h.net);
+    window(&h, 0, 1000);
+    cr_assert_eq(hand_expect(h.net, ACK | PSH).len, 11, "at once");
+    window(&h, 11, 1000);
+    cr_assert_eq(info_of(h.flow).backoffs, 0);
+    net_run_for(h.net, TARN_SEC(10));
+    hand_expect_none(h.net);
+    hand_done(&h);
+}
+
 Test(windows, rfc9293_3_8_6_2_1_sender_waits_for_a_window_worth_filling) {
     fill_big();
     struct hand h = hand_passive(0, NULL, NULL);

@@ -30,8 +30,11 @@ static bool update_window(struct tcp_conn *c, const struct tcp_segment *seg) {
     /* SND.WL2 is snd_una: an ACK that was overtaken says nothing of the window any more. */
     if (seq_lt(seg->ack, c->snd_una))
         return false;
+    /* Of two with the same numbers, the one with less may be the older. But a closed window is
+     * believed: what went into it would be thrown away. If it is old, the answer to a probe opens
+     * it. */
     bool newer = seq_lt(c->snd_una, seg->ack) || seq_lt(c->snd_wl1, seg->seq)
-                 || (c->snd_wl1 == seg->seq && wnd > c->snd_wnd);
+                 || (c->snd_wl1 == seg->seq && (wnd > c->snd_wnd || wnd == 0));
     if (!newer)
         return false;
     bool changed = wnd != c->snd_wnd;
@@ -83,7 +86,7 @@ bool tcp_ack_input(struct tcp_conn *c, const struct tcp_segment *seg) {
         .has_ts = c->ts_ok && seg->opt.has_ts,
         .tsecr = seg->opt.tsecr,
     };
-    bool outstanding = c->snd_una != c->snd_nxt;
+    bool outstanding = c->snd_una != c->snd_nxt, was_closed = c->snd_wnd == 0;
     bool window_changed = update_window(c, seg);
     if (seq_lt(c->snd_una, seg->ack))
         una_advances(c, seg, &round);
@@ -105,6 +108,10 @@ bool tcp_ack_input(struct tcp_conn *c, const struct tcp_segment *seg) {
         tcp_recovery_ack(c, &round);
         tcp_flight_end(c);
     }
+    /* What was on its way when the window closed was thrown away again and again: the timer is slow
+     * for that alone. */
+    if (was_closed && c->snd_wnd > 0 && c->backoffs > 0 && c->xmit_timer == TCP_TIMER_RTO)
+        c->xmit_at = c->tcp->now;
     if (has_unsent(c) || tcp_sent_first_lost(c))
         tcp_conn_dirty(c);
     tcp_count_wait(c);
