@@ -241,8 +241,7 @@ void tcp_conn_negotiate(struct tcp_conn *c, const struct tcp_options *peer) {
     c->rcv_wscale = c->wscale_ok ? tcp_wscale_for(c->tcp->config.limits.rcv_buf_bytes_max) : 0;
     c->ts_recent = peer->tsval;
     c->peer_mss = peer->mss ? peer->mss : TCP_MSS_DEFAULT;
-    if (tcp_mss_max(c) && tcp_mss_max(c) < c->peer_mss)
-        c->peer_mss = tcp_mss_max(c);
+    c->peer_mss = (uint16_t)TARN_MIN(c->peer_mss, tcp_mss_max(c));
     c->rcv_mss = TCP_MSS_DEFAULT;
     c->quick_acks = 16;
     tcp_conn_set_mss(c);

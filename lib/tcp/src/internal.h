@@ -475,7 +475,6 @@ struct tcp_own *tcp_own_of(struct tcp_conn *c);
 bool tcp_budget_is_set(const struct tarn_tcp_budget *b);
 bool tcp_budget_set(struct tcp_conn *c, const struct tarn_tcp_budget *budget);
 uint32_t tcp_snd_buf_max(const struct tcp_conn *c);
-/* 0: as large as the path needs. */
 uint16_t tcp_mss_max(const struct tcp_conn *c);
 /* Counters, where the connection has any. */
 void tcp_count_in(struct tcp_conn *c, const struct tcp_segment *seg);

@@ -99,9 +99,7 @@ static void send_syn(struct tcp_conn *c) {
         tcp_ace_put(&h, ecn == TARN_TCP_ECN_ASK ? 3 : 7);
     if (c->fast_open && c->ecn_ok)
         tcp_ace_put(&h, 1);
-    h.opt.mss = tcp_mss_for_mtu(c->path_mtu, &c->remote);
-    if (tcp_mss_max(c) && tcp_mss_max(c) < h.opt.mss)
-        h.opt.mss = tcp_mss_max(c);
+    h.opt.mss = (uint16_t)TARN_MIN(tcp_mss_for_mtu(c->path_mtu, &c->remote), tcp_mss_max(c));
     h.opt.sack_ok = answer ? c->sack_ok : !o->no_sack;
     h.opt.has_ts = answer ? c->ts_ok : !o->no_timestamps;
     h.opt.has_wscale = answer ? c->wscale_ok : !o->no_window_scale;

@@ -27,7 +27,8 @@ uint32_t tcp_snd_buf_max(const struct tcp_conn *c) {
 }
 
 uint16_t tcp_mss_max(const struct tcp_conn *c) {
-    return c->own ? c->own->budget.mss_max : 0;
+    uint16_t own = c->own ? c->own->budget.mss_max : 0;
+    return own ? own : UINT16_MAX;
 }
 
 bool tcp_budget_is_set(const struct tarn_tcp_budget *b) {
