@@ -38,14 +38,16 @@ struct tarn_span tcp_fast_open_cookie(struct tarn_tcp *tcp, const struct tarn_ip
     return tarn_writer_span(&w);
 }
 
-static bool cookie_is_good(struct tarn_tcp *tcp, const struct tcp_segment *syn) {
+static bool cookie_is_by(const struct tarn_hash_key *key, const struct tcp_segment *syn) {
     struct tarn_span s = syn->opt.cookie;
     uint64_t cookie;
+    return syn->opt.has_cookie && tarn_span_u64be(&s, &cookie) && s.len == 0
+           && cookie == cookie_for(key, &syn->meta->src);
+}
+
+static bool cookie_is_good(struct tarn_tcp *tcp, const struct tcp_segment *syn) {
     rotate(tcp);
-    if (!tarn_span_u64be(&s, &cookie) || s.len > 0)
-        return false;
-    return cookie == cookie_for(&tcp->fast_open.key, &syn->meta->src)
-           || cookie == cookie_for(&tcp->fast_open.key_before, &syn->meta->src);
+    return cookie_is_by(&tcp->fast_open.key, syn) || cookie_is_by(&tcp->fast_open.key_before, syn);
 }
 
 /* -- the passive side -- */
@@ -69,11 +71,8 @@ bool tcp_fast_open_allows(struct tarn_tcp *tcp, const struct tcp_segment *syn) {
 
 /* Whoever has one of the newest key needs no other (section 4.1.2). */
 bool tcp_fast_open_has_cookie(struct tarn_tcp *tcp, const struct tcp_segment *syn) {
-    struct tarn_span s = syn->opt.cookie;
-    uint64_t cookie;
     rotate(tcp);
-    return syn->opt.has_cookie && tarn_span_u64be(&s, &cookie) && s.len == 0
-           && cookie == cookie_for(&tcp->fast_open.key, &syn->meta->src);
+    return cookie_is_by(&tcp->fast_open.key, syn);
 }
 
 /* `c` is what the SYN says, and established but for the peer's word. A FIN waits for its
@@ -125,12 +124,14 @@ static struct tcp_peer_cookie *cookie_of(const struct tarn_tcp *tcp,
 
 /* From a SYN-ACK. */
 void tcp_fast_open_learn(struct tcp_conn *c, const struct tcp_options *opt) {
-    struct tcp_peer_cookie *p =
-        c->tcp->config.options.fast_open ? place_of(c->tcp, &c->remote) : NULL;
-    if (p && p->len > 0 && tarn_ip_addr_equal(&p->addr, &c->remote))
-        p->mss = c->peer_mss; /* section 4.1.3 */
-    if (!p || !opt->has_cookie || opt->cookie.len == 0)
+    if (!c->tcp->config.options.fast_open)
         return;
+    struct tcp_peer_cookie *p = cookie_of(c->tcp, &c->remote);
+    if (p)
+        p->mss = c->peer_mss; /* section 4.1.3 */
+    if (!opt->has_cookie || opt->cookie.len == 0)
+        return;
+    p = place_of(c->tcp, &c->remote);
     *p = (struct tcp_peer_cookie){
         .addr = c->remote, .mss = c->peer_mss, .experimental = opt->cookie_experimental};
     p->len = (uint8_t)tarn_bytes_copy(TARN_BYTES_ARRAY(p->cookie), opt->cookie);
