@@ -172,7 +172,7 @@ void tcp_ecn_begins(struct tcp_conn *c, const struct tcp_half *half, struct tcp_
 }
 
 static void count_marks(struct tcp_conn *c, const struct tcp_segment *seg) {
-    uint32_t packets = seg->len ? (seg->len + seg->piece_bytes - 1) / seg->piece_bytes : 1;
+    uint32_t packets = segment_pieces(seg);
     c->ace_in = (c->ace_in + packets) & ACE_MASK;
     c->tcp->stats.ce_in += packets;
     c->ack_now |= seg->len > 0; /* section 3.2.2.5.1 */

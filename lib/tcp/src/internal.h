@@ -405,6 +405,11 @@ static inline uint32_t segment_space(const struct tcp_segment *s) {
     return s->len + (s->flags & TCP_SYN ? 1 : 0) + (s->flags & TCP_FIN ? 1 : 0);
 }
 
+/* As how many segments it left the peer. */
+static inline uint32_t segment_pieces(const struct tcp_segment *s) {
+    return s->len ? (s->len + s->piece_bytes - 1) / s->piece_bytes : 1;
+}
+
 static inline uint32_t now_us(const struct tarn_tcp *tcp) {
     return (uint32_t)(tcp->now / 1000);
 }

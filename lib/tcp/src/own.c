@@ -91,11 +91,16 @@ enum tarn_err tarn_tcp_listener_set_budget(struct tarn_listener *listener,
 
 /* -- counters -- */
 
+/* NULL: nobody will ask. */
+static struct tcp_own *counters_of(const struct tcp_conn *c) {
+    return c->own && c->tcp->config.options.count ? c->own : NULL;
+}
+
 void tcp_count_in(struct tcp_conn *c, const struct tcp_segment *seg) {
-    struct tcp_own *own = c->own;
-    uint32_t pieces = seg->len ? (seg->len + seg->piece_bytes - 1) / seg->piece_bytes : 1;
+    struct tcp_own *own = counters_of(c);
     if (!own)
         return;
+    uint32_t pieces = segment_pieces(seg);
     own->segments_in += pieces;
     if (seg->flags & TCP_ACK)
         own->ack_in_ms = now_ms(c->tcp);
@@ -108,10 +113,10 @@ void tcp_count_in(struct tcp_conn *c, const struct tcp_segment *seg) {
 }
 
 void tcp_count_out(struct tcp_conn *c, uint32_t payload, bool again) {
-    struct tcp_own *own = c->own;
-    uint32_t pieces = payload ? (payload + c->mss - 1) / c->mss : 1;
+    struct tcp_own *own = counters_of(c);
     if (!own)
         return;
+    uint32_t pieces = payload ? (payload + c->mss - 1) / c->mss : 1;
     own->segments_out += pieces;
     own->data_segments_out += payload ? pieces : 0;
     own->bytes_sent += payload;
@@ -128,7 +133,7 @@ static uint8_t waits_for(const struct tcp_conn *c) {
 }
 
 void tcp_count_wait(struct tcp_conn *c) {
-    struct tcp_own *own = c->own;
+    struct tcp_own *own = counters_of(c);
     if (!own)
         return;
     uint32_t now = now_us(c->tcp);
