@@ -25,6 +25,13 @@ static void ace_put(struct seg *s, unsigned ace) {
     s->ae = ace & 4;
     s->flags = (uint8_t)((s->flags & ~(ECE | CWR)) | (ace & 2 ? CWR : 0) | (ace & 1 ? ECE : 0));
 }
+/* An ACK of so many segments, with that ACE field. */
+static struct seg ack_of(const struct hand *h, uint32_t segments, unsigned ace) {
+    struct seg s = hand_seg(h, ACK, "");
+    s.ack = h->irs + 1 + segments * MSS;
+    ace_put(&s, ace);
+    return s;
+}
 static struct seg take(struct hand *h) {
     struct seg s;
     cr_assert(hand_take(h->net, &s), "nothing was sent");
@@ -188,8 +195,7 @@ Test(accecn, rfc9768_3_1_1_syn_ack_tells_how_the_syn_arrived) {
 static struct hand accecn_established(unsigned ace) {
     struct hand h;
     (void)accecn_passive(&h, 7, 0);
-    struct seg s = hand_seg(&h, ACK, "");
-    ace_put(&s, ace);
+    struct seg s = ack_of(&h, 0, ace);
     hand_send(h.net, &s);
     cr_assert_eq(tarn_listener_accept(h.listener, &h.flow), TARN_OK);
     return h;
@@ -221,9 +227,7 @@ Test(accecn, rfc9768_3_2_2_every_mark_is_counted) {
 Test(accecn, rfc9768_3_2_2_5_counts_reduce_once_a_round_trip) {
     struct hand h = accecn_established(2);
     fill_flight(&h);
-    struct seg s = hand_seg(&h, ACK, "");
-    s.ack = h.irs + 1 + 2 * MSS;
-    ace_put(&s, 5); /* nothing was marked */
+    struct seg s = ack_of(&h, 2, 5); /* nothing was marked */
     hand_send(h.net, &s);
     cr_assert_eq(info_of(h.flow).ssthresh_bytes, UINT32_MAX);
     s.ack += 2 * MSS;
@@ -263,8 +267,7 @@ Test(accecn, rfc9768_3_1_4_1_asks_twice_and_then_no_more) {
 static struct hand with_option(unsigned syn_options) {
     struct hand h;
     (void)accecn_passive_with(&h, 7, 0, syn_options);
-    struct seg s = hand_seg(&h, ACK, "");
-    ace_put(&s, 2);
+    struct seg s = ack_of(&h, 0, 2);
     option_put(&s, 172, 3, initial);
     hand_send(h.net, &s);
     cr_assert_eq(tarn_listener_accept(h.listener, &h.flow), TARN_OK);
@@ -290,8 +293,7 @@ Test(accecn, rfc9768_3_2_3_2_2_syn_ack_has_the_option_once_and_flags_twice) {
     cr_assert_eq(ace_of(&answer), 0);
     cr_assert_not(has_option(&answer));
     /* It is AccECN all the same, but without the option. */
-    struct seg s = hand_seg(&h, ACK, "");
-    ace_put(&s, 2);
+    struct seg s = ack_of(&h, 0, 2);
     option_put(&s, 172, 3, initial);
     hand_send(h.net, &s);
     cr_assert_eq(tarn_listener_accept(h.listener, &h.flow), TARN_OK);
@@ -366,9 +368,7 @@ Test(accecn, rfc9768_3_2_3_2_active_side_sends_it_where_the_syn_ack_had_it) {
 Test(accecn, rfc9768_3_2_2_5_2_option_tells_how_often_the_flags_wrapped) {
     struct hand h = with_option(0);
     fill_flight(&h); /* ten in flight */
-    struct seg s = hand_seg(&h, ACK, "");
-    s.ack = h.irs + 1 + 10 * MSS;
-    ace_put(&s, (5 + 9) % 8);
+    struct seg s = ack_of(&h, 10, (5 + 9) % 8);
     option_put(&s, 172, 2, (uint32_t[]){1 + MSS, 9 * MSS});
     hand_send(h.net, &s);
     cr_assert_eq(stats_of(h.net, 0).ce_reported, 9);
@@ -377,9 +377,7 @@ Test(accecn, rfc9768_3_2_2_5_2_option_tells_how_often_the_flags_wrapped) {
     /* The same flags, and no byte marked: a pure ACK was. */
     h = with_option(0);
     fill_flight(&h);
-    s = hand_seg(&h, ACK, "");
-    s.ack = h.irs + 1 + 10 * MSS;
-    ace_put(&s, 6);
+    s = ack_of(&h, 10, 6);
     option_put(&s, 172, 2, (uint32_t[]){1 + 10 * MSS, 0});
     hand_send(h.net, &s);
     cr_assert_eq(stats_of(h.net, 0).ce_reported, 1);
@@ -388,9 +386,7 @@ Test(accecn, rfc9768_3_2_2_5_2_option_tells_how_often_the_flags_wrapped) {
     hand_done(&h);
     h = accecn_established(2);
     fill_flight(&h);
-    s = hand_seg(&h, ACK, "");
-    s.ack = h.irs + 1 + 10 * MSS;
-    ace_put(&s, 6);
+    s = ack_of(&h, 10, 6);
     hand_send(h.net, &s);
     cr_assert_eq(stats_of(h.net, 0).ce_reported, 9);
     hand_done(&h);
@@ -401,9 +397,7 @@ Test(accecn, rfc9768_3_2_3_fields_wrap_and_late_ones_do_not_count) {
     uint32_t fields[3] = {1, 0, 1};
     fill_flight(&h);
     for (uint32_t i = 1; i <= 2; i++) {
-        struct seg s = hand_seg(&h, ACK, "");
-        s.ack = h.irs + 1 + i * MSS;
-        ace_put(&s, 5 + i);
+        struct seg s = ack_of(&h, i, 5 + i);
         fields[1] = i == 1 ? MSS : MSS - 100; /* the second is older */
         option_put(&s, 174, 3, fields);
         hand_send(h.net, &s);
@@ -415,15 +409,12 @@ Test(accecn, rfc9768_3_2_3_fields_wrap_and_late_ones_do_not_count) {
 Test(accecn, rfc9768_3_2_3_2_4_cleared_option_is_not_believed) {
     struct hand h;
     (void)accecn_passive(&h, 7, 0);
-    struct seg s = hand_seg(&h, ACK, "");
-    ace_put(&s, 2);
+    struct seg s = ack_of(&h, 0, 2);
     option_put(&s, 172, 3, (uint32_t[]){0, 0, 0});
     hand_send(h.net, &s);
     cr_assert_eq(tarn_listener_accept(h.listener, &h.flow), TARN_OK);
     fill_flight(&h);
-    s = hand_seg(&h, ACK, "");
-    s.ack = h.irs + 1 + MSS;
-    ace_put(&s, 5);
+    s = ack_of(&h, 1, 5);
     option_put(&s, 172, 3, (uint32_t[]){1, MSS, 1});
     hand_send(h.net, &s);
     cr_assert_eq(info_of(h.flow).ce_bytes, 0);
@@ -450,9 +441,7 @@ Test(accecn, rfc9768_3_2_2_3_mangled_handshake_ends_marking_and_not_telling) {
 Test(accecn, rfc9768_3_2_2_1_cleared_flags_are_not_answered_either) {
     struct hand h = accecn_established(0);
     fill_flight(&h);
-    struct seg s = hand_seg(&h, ACK, "");
-    s.ack = h.irs + 1 + 2 * MSS;
-    ace_put(&s, 7);
+    struct seg s = ack_of(&h, 2, 7);
     hand_send(h.net, &s);
     cr_assert_eq(info_of(h.flow).ssthresh_bytes, UINT32_MAX);
     hand_done(&h);
