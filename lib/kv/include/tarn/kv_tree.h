@@ -18,9 +18,9 @@
  * that was: whole batches, all that were answered `settle` before and perhaps newer ones, but none
  * without those before it. For that, what an older state needs of the pages and the log is kept
  * until a newer one is that old. A program that writes more in that time than there is room for
- * waits, up to one and a quarter of `settle`; and so does shrinking. Not promised: a store that was
- * formatted less than `settle` before; and anything of a device that holds writes back for longer,
- * whose losses are then found out as damage.
+ * waits, up to one and a quarter of `settle`; shrinking waits so twice. Not promised: a store that
+ * was formatted less than `settle` before; and anything of a device that holds writes back for
+ * longer, whose losses are then found out as damage.
  *
  * Plain blocking code over the device: a call waits where it must (tarn/wait.h), and other fibers
  * may use the store meanwhile; they take turns. Memory is taken at open and never after: the cache,
