@@ -39,8 +39,7 @@ def functions(root):
     for name in PROVED:
         with open(os.path.join(root, name), encoding='utf-8') as f:
             text = f.read()
-        found = re.findall(r'^(?:static (?:inline )?)?(?:TARN_MUST_USE )?(?:struct |const )?\w+ \*?(\w+)\([^;{]*\) \{',
-                           text, re.M)
+        found = re.findall(r'^[a-zA-Z][^\n;#]*?\b(\w+)\([^;{]*\) \{', text, re.M)
         prefix = 'tarn_span_' if 'span' in name else 'tarn_writer_'
         found += [prefix + n for n in re.findall(r'^TARN_(?:SPAN_READER|WRITER_PUT)_\((\w+), \w+\)$', text, re.M)]
         names.update(found)
@@ -48,13 +47,14 @@ def functions(root):
 
 
 def contracts():
+    """What is declared here right behind a contract."""
     names = set()
     for name in sorted(os.listdir(HERE)):
         if not name.endswith(('.h', '.c')):
             continue
         with open(os.path.join(HERE, name), encoding='utf-8') as f:
             text = f.read()
-        names.update(re.findall(r'\b(\w+)\([^;{]*\);', text))
+        names.update(re.findall(r'\*/\n[a-z][^\n;{]*?\b(\w+)\([^;{]*\);', text))
         names.update('tarn_span_' + n for n in re.findall(r'^READER\((\w+),', text, re.M))
         names.update('tarn_writer_' + n for n in re.findall(r'^PUT\((\w+),', text, re.M))
     return names
