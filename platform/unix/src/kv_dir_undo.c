@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <tarn/hash.h>
 #include <tarn/writer.h>
 #include <unistd.h>
 
@@ -207,13 +208,10 @@ static bool step_undo(struct tarn_kv_dir *d, const struct undo *u) {
 /* -- the journal ----------------------------------------------------------------------------------
  */
 
-/* FNV-1a: a note that a loss of power has torn is none, and its step was not made. */
+/* A note that a loss of power has torn is none, and its step was not made. */
 static uint32_t sum_of(struct tarn_span s) {
-    uint32_t sum = 2166136261u;
-    uint8_t byte;
-    while (tarn_span_u8(&s, &byte))
-        sum = (sum ^ byte) * 16777619u;
-    return sum;
+    static const struct tarn_hash_key key = {0};
+    return (uint32_t)tarn_hash(&key, s);
 }
 
 enum tarn_err dir_journal_begin(struct tarn_kv_dir *d) {
