@@ -36,11 +36,6 @@ static unsigned from_environment(const char *name) {
 /* -- the device -----------------------------------------------------------------------------------
  */
 
-static void apply(uint8_t *image, const struct rig_write *w) {
-    if (w->len)
-        memcpy(image + w->block * RIG_BLOCK, w->bytes, w->len);
-}
-
 /* How many writes at the start of the trace are stored, whatever happens. */
 static size_t certain(bool can_flush) {
     size_t n = can_flush ? rig.trace_len : 0;
@@ -54,10 +49,9 @@ static size_t certain(bool can_flush) {
 /* The writes that are certain leave the trace. */
 static void settle_trace(bool can_flush) {
     size_t n = certain(can_flush);
-    for (size_t i = 0; i < n; i++) {
-        apply(stored, &rig.trace[i]);
+    rig_store(&rig, stored, 0, n, false);
+    for (size_t i = 0; i < n; i++)
         free(rig.trace[i].bytes);
-    }
     rig.trace_len -= n;
     memmove(rig.trace, rig.trace + n, rig.trace_len * sizeof *rig.trace);
     if (rig.trace_len > seen.trace_max)

@@ -28,6 +28,15 @@ static void remember(struct rig *r, uint64_t block, const uint8_t *bytes, size_t
     r->trace[r->trace_len++] = w;
 }
 
+void rig_store(struct rig *r, uint8_t *image, size_t from, size_t to, bool torn) {
+    for (size_t i = from; i < to; i++) {
+        const struct rig_write *w = &r->trace[i];
+        for (size_t off = 0; off < w->len; off += RIG_BLOCK)
+            if (!torn || tarn_random_below(&r->random.random, 2))
+                memcpy(image + w->block * RIG_BLOCK + off, w->bytes + off, RIG_BLOCK);
+    }
+}
+
 static enum tarn_err serve(struct rig *r, struct tarn_blk_req *req) {
     uint64_t off = req->block * r->blk.block_bytes;
     enum tarn_err err = tarn_blk_req_check(&r->blk, req);

@@ -37,6 +37,8 @@ struct rig {
 };
 void rig_init(struct rig *r, size_t bytes);
 void rig_done(struct rig *r);
+/* The writes [from, to) of the trace, onto `image`: all of them, or each sector at random. */
+void rig_store(struct rig *r, uint8_t *image, size_t from, size_t to, bool torn);
 /* Formats and opens, or only opens. */
 struct tarn_kv_tree *rig_format(struct rig *r, uint64_t log_bytes);
 struct tarn_kv_tree *rig_open(struct rig *r);

@@ -209,11 +209,8 @@ static void cut(const uint8_t *durable, size_t from, size_t to, size_t n) {
     static uint8_t image[IMAGE];
     for (unsigned turn = 0; turn < 5; turn++) {
         memcpy(image, durable, IMAGE);
-        for (size_t i = from; i < to; i++)
-            for (size_t off = 0; off < rig.trace[i].len; off += RIG_BLOCK)
-                if (turn == 0 || (turn > 1 && dice(2)))
-                    memcpy(image + rig.trace[i].block * RIG_BLOCK + off, rig.trace[i].bytes + off,
-                           RIG_BLOCK);
+        if (turn != 1)
+            rig_store(&rig, image, from, to, turn > 1);
         recovers(image, n);
     }
 }
@@ -237,10 +234,7 @@ Test(tar_rw, every_cut_leaves_an_archive) {
         cut(durable, from, to, n);
         if (to == rig.trace_len || rig.trace[to].block != UINT64_MAX)
             continue;
-        for (; from < to; from++)
-            if (rig.trace[from].len)
-                memcpy(durable + rig.trace[from].block * RIG_BLOCK, rig.trace[from].bytes,
-                       rig.trace[from].len);
+        rig_store(&rig, durable, from, to, false);
         from = to + 1;
     }
     rig_done(&rig);
