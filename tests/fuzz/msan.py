@@ -10,10 +10,12 @@ Exit status: 0 clean, 1 not, 77 clang-19 or its runtime is missing.
 """
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 
+OPTIONS = ['-Dtests=enabled', '-Dwerror=false', '-Db_sanitize=memory', '-Db_lundef=false']
 # What their archives write, MemorySanitizer does not see.
 OUTSIDE = ('crypto', 'x509', 'tls')
 FAULT = 'int main(int argc, char **argv) { int x[2]; x[argc - 1] = 1; return x[argc] ? 3 : 0; }\n'
@@ -37,11 +39,26 @@ def works():
     return True
 
 
-def ninja(build, *args):
-    out = subprocess.run(['ninja', '-C', build, *args], capture_output=True, text=True)
+def said(command, **kw):
+    out = subprocess.run(command, capture_output=True, text=True, **kw)
     if out.returncode != 0:
         raise SystemExit(out.stdout[-3000:] + out.stderr)
     return out.stdout
+
+
+def configure(root, build):
+    """Makes the folder, anew where it was made with other options; it knows of every target there is now."""
+    made_with = os.path.join(build, 'options-used')
+    if not os.path.exists(made_with) or open(made_with, encoding='utf-8').read() != ' '.join(OPTIONS):
+        shutil.rmtree(build, ignore_errors=True)
+        said(['meson', 'setup', build, root, *OPTIONS], env={**os.environ, 'CC': 'clang-19'})
+        with open(made_with, 'w', encoding='utf-8') as f:
+            f.write(' '.join(OPTIONS))
+    ninja(build, 'build.ninja')
+
+
+def ninja(build, *args):
+    return said(['ninja', '-j2', '-C', build, *args])
 
 
 def targets(build):
@@ -54,9 +71,7 @@ def main():
     if not works():
         print('no MemorySanitizer: apt-get install clang-19 libclang-rt-19-dev')
         return 77
-    if not os.path.exists(os.path.join(build, 'build.ninja')):
-        subprocess.run(['meson', 'setup', build, root, '-Dtests=enabled', '-Dwerror=false', '-Db_sanitize=memory',
-                        '-Db_lundef=false'], env={**os.environ, 'CC': 'clang-19'}, check=True, capture_output=True)
+    configure(root, build)
     programs = targets(build)
     ninja(build, *programs)
     bad = inputs = 0
