@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <tarn/dns_secondary.h>
+#include <tarn/dns_stream.h>
 
 #define MEMORY_MAX_DEFAULT (1ull << 30)
 #define TRANSFER_DEFAULT TARN_SEC(30)
@@ -15,13 +16,12 @@ struct tarn_dns_secondary {
     struct tarn_dns_name origin;
     const struct tarn_dns_zone *zone; /* the caller's, that it got last */
     struct tarn_dns_xfr xfr;
-    struct tarn_flow *flow; /* NULL: no transfer */
+    struct tarn_dns_stream stream; /* without a flow: no transfer */
     unsigned primary, failures;
     bool whole_next, look_again;
     uint32_t refresh, retry, expire;  /* seconds */
     tarn_time at, expires_at, silent; /* the next look; the copy's end; the transfer's end */
     tarn_time now;                    /* of the last tick, or event */
-    size_t in_len, out_at, out_len;
     uint8_t out[2 + REQUEST_BYTES], in[2 + TARN_DNS_MESSAGE_MAX];
 };
 
@@ -59,9 +59,8 @@ static void read_times(struct tarn_dns_secondary *s, const struct tarn_dns_zone 
 }
 
 static void close_flow(struct tarn_dns_secondary *s) {
-    if (s->flow)
-        tarn_flow_abort(s->flow);
-    s->flow = NULL;
+    if (s->stream.flow)
+        tarn_dns_stream_end(&s->stream, true);
     tarn_dns_xfr_fini(&s->xfr);
 }
 
@@ -98,47 +97,30 @@ static void succeeded(struct tarn_dns_secondary *s) {
     s->look_again = false;
 }
 
-static enum tarn_err write_request(struct tarn_dns_secondary *s) {
-    while (s->out_at < s->out_len) {
-        size_t n;
-        struct tarn_span rest =
-            tarn_span_after(tarn_span_first(TARN_SPAN_ARRAY(s->out), s->out_len), s->out_at);
-        enum tarn_err err = tarn_flow_write(s->flow, rest, &n);
-        if (err)
-            return err;
-        s->out_at += n;
-    }
-    return TARN_OK;
-}
-
 /* TARN_AGAIN: a message is not whole yet. */
 static enum tarn_err take_message(struct tarn_dns_secondary *s) {
-    struct tarn_span in = tarn_span_first(TARN_SPAN_ARRAY(s->in), s->in_len), message;
-    uint16_t len;
-    if (!tarn_span_u16be(&in, &len) || !tarn_span_take(&in, len, &message))
+    struct tarn_span message;
+    if (!tarn_dns_stream_peek(&s->stream, &message))
         return TARN_AGAIN;
     enum tarn_err err = tarn_dns_xfr_input(&s->xfr, wall_seconds(s), message);
-    s->in_len = tarn_bytes_move(TARN_BYTES_ARRAY(s->in), in);
+    tarn_dns_stream_drop(&s->stream);
     return err == TARN_AGAIN ? TARN_EOF : err; /* EOF: with this message */
 }
 
 static void run(struct tarn_dns_secondary *s) {
-    enum tarn_err err = write_request(s);
+    enum tarn_err err = tarn_dns_stream_write(&s->stream);
     while (!err || err == TARN_EOF) {
-        size_t n;
         while ((err = take_message(s)) == TARN_EOF)
             ;
         if (err != TARN_AGAIN)
             break;
-        err = tarn_flow_read(s->flow, tarn_bytes_after(TARN_BYTES_ARRAY(s->in), s->in_len), &n);
+        err = tarn_dns_stream_read(&s->stream);
         if (err == TARN_EOF) {
             failed(s, TARN_PEER, "it ends too early");
             return;
         }
-        if (!err) {
-            s->in_len += n;
+        if (!err)
             s->silent = tarn_time_after(s->now, s->config.transfer_ns);
-        }
     }
     if (err == TARN_AGAIN)
         return;
@@ -155,28 +137,27 @@ static void flow_event(struct tarn_flow *flow, unsigned events) {
 
 static void look(struct tarn_dns_secondary *s) {
     const struct tarn_dns_secondary_config *c = &s->config;
-    struct tarn_writer head = TARN_WRITER_ARRAY(s->out);
     struct tarn_span request;
     tarn_dns_xfr_init(&s->xfr, c->alloc, c->random, tarn_dns_name_span(&s->origin),
                       s->whole_next ? NULL : s->zone, c->memory_max, c->key);
-    s->in_len = s->out_at = s->out_len = 0;
+    tarn_dns_stream_init(&s->stream, NULL, NULL, TARN_BYTES_ARRAY(s->in), TARN_BYTES_ARRAY(s->out));
     s->silent = tarn_time_after(s->now, c->transfer_ns);
     s->at = TARN_NEVER;
-    if (!tarn_dns_xfr_request(&s->xfr, wall_seconds(s),
-                              tarn_bytes_after(TARN_BYTES_ARRAY(s->out), 2), &request)) {
+    if (!tarn_dns_xfr_request(&s->xfr, wall_seconds(s), tarn_dns_stream_room(&s->stream),
+                              &request)) {
         failed(s, TARN_LIMIT, "the request does not fit");
         return;
     }
-    tarn_writer_u16be(&head, (uint16_t)request.len);
-    s->out_len = 2 + request.len;
-    enum tarn_err err = tarn_net_connect(c->net, &TARN_AT(c->primaries, s->primary), &s->flow);
+    tarn_dns_stream_made(&s->stream, request.len);
+    enum tarn_err err =
+        tarn_net_connect(c->net, &TARN_AT(c->primaries, s->primary), &s->stream.flow);
     if (err) {
-        s->flow = NULL;
+        s->stream.flow = NULL;
         failed(s, err, "no connection");
         return;
     }
-    s->flow->user = s;
-    s->flow->on_event = flow_event;
+    s->stream.flow->user = s;
+    s->stream.flow->on_event = flow_event;
     run(s);
 }
 
@@ -184,23 +165,23 @@ void tarn_dns_secondary_tick(struct tarn_dns_secondary *s, tarn_time now) {
     s->now = now;
     if (s->zone && now >= s->expires_at) {
         s->zone = NULL;
-        if (s->flow)
+        if (s->stream.flow)
             failed(s, TARN_PEER, "the copy has expired");
         s->config.on_expired(s->config.user);
     }
-    if (s->flow && now >= s->silent)
+    if (s->stream.flow && now >= s->silent)
         failed(s, TARN_IO, "the primary is silent");
-    else if (!s->flow && now >= s->at)
+    else if (!s->stream.flow && now >= s->at)
         look(s);
 }
 
 tarn_time tarn_dns_secondary_deadline(const struct tarn_dns_secondary *s) {
-    tarn_time at = s->flow ? s->silent : s->at;
+    tarn_time at = s->stream.flow ? s->silent : s->at;
     return s->zone ? TARN_MIN(at, s->expires_at) : at;
 }
 
 void tarn_dns_secondary_notify(struct tarn_dns_secondary *s) {
-    if (s->flow)
+    if (s->stream.flow)
         s->look_again = true;
     else
         s->at = 0;

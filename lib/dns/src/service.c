@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <tarn/dns_service.h>
-#include <tarn/lru.h>
+#include <tarn/dns_stream.h>
 #include <tarn/pool.h>
 
 #define STREAMS_DEFAULT 32u
@@ -15,13 +15,10 @@
 
 struct stream {
     struct tarn_dns_service *service;
-    struct tarn_flow *flow;
-    struct tarn_lru_link idle; /* in the order of use, so of deadlines too */
+    struct tarn_dns_stream dns;
     struct tarn_task task;
-    tarn_time deadline;
     struct tarn_endpoint client;
     struct tarn_dns_transfer transfer;
-    size_t in_len, out_at, out_len;
     bool held; /* what is in `out` waits for the release */
     uint8_t out[2 + TARN_DNS_MESSAGE_MAX];
     uint8_t in[]; /* room for the longest query behind its length */
@@ -34,7 +31,7 @@ struct held {
 struct tarn_dns_service {
     struct tarn_dns_service_config config;
     struct tarn_pool streams;
-    struct tarn_lru idle;
+    struct tarn_dns_streams open;
     struct tarn_task datagrams; /* more than a turn of them wait */
     struct tarn_dns_service_stats stats;
     struct held *held;
@@ -108,95 +105,50 @@ static void datagram_event(struct tarn_datagram *d, unsigned events) {
 /* -- connections --------------------------------------------------------------------------------
  */
 
-static struct tarn_bytes in_room(struct stream *c) {
-    return tarn_bytes_of(c->in, 2u + c->service->config.query_bytes_max);
+static struct stream *stream_at(struct tarn_lru_link *l) {
+    return l ? TARN_CONTAINER_OF(l, struct stream, dns.idle) : NULL;
 }
 
 static void stream_end(struct stream *c, bool rudely) {
-    struct tarn_dns_service *s = c->service;
     tarn_task_cancel(&c->task);
-    tarn_lru_remove(&s->idle, &c->idle);
-    if (rudely)
-        tarn_flow_abort(c->flow);
-    else
-        tarn_flow_close(c->flow);
-    tarn_pool_put(&s->streams, c);
-}
-
-static void touch(struct stream *c) {
-    struct tarn_dns_service *s = c->service;
-    c->deadline = tarn_time_after(tarn_clock_now(s->config.clock), s->config.idle_ns);
-    tarn_lru_touch(&s->idle, &c->idle);
-}
-
-/* TARN_OK: nothing waits to be written. */
-static enum tarn_err write_out(struct stream *c) {
-    while (c->out_at < c->out_len) {
-        struct tarn_span rest =
-            tarn_span_after(tarn_span_first(TARN_SPAN_ARRAY(c->out), c->out_len), c->out_at);
-        size_t n;
-        enum tarn_err err = tarn_flow_write(c->flow, rest, &n);
-        if (err)
-            return err;
-        c->out_at += n;
-        touch(c);
-    }
-    c->out_at = c->out_len = 0;
-    return TARN_OK;
-}
-
-static struct tarn_bytes message_room(struct stream *c) {
-    return tarn_bytes_after(TARN_BYTES_ARRAY(c->out), 2);
-}
-
-static void set_out(struct stream *c, struct tarn_span message) {
-    struct tarn_writer w = TARN_WRITER_ARRAY(c->out);
-    tarn_writer_u16be(&w, (uint16_t)message.len);
-    c->out_len = message.len ? 2 + message.len : 0;
+    tarn_dns_stream_end(&c->dns, rudely);
+    tarn_pool_put(&c->service->streams, c);
 }
 
 /* The next query that is whole. False: none is. */
 static bool answer_next(struct stream *c) {
-    struct tarn_span in = tarn_span_first(tarn_bytes_span(in_room(c)), c->in_len), query;
-    struct tarn_dns_request request = request_of(c->service);
-    uint16_t len;
-    if (!tarn_span_u16be(&in, &len) || !tarn_span_take(&in, len, &query))
+    struct tarn_dns_server *server = c->service->config.server;
+    struct tarn_span query;
+    if (!tarn_dns_stream_peek(&c->dns, &query))
         return false;
+    struct tarn_dns_request request = request_of(c->service);
     request.client = c->client;
     request.stream = true;
-    set_out(c, tarn_dns_server_answer(c->service->config.server, &request, query, message_room(c),
-                                      &c->transfer));
-    c->held = tarn_dns_server_holds(c->service->config.server);
-    c->in_len = tarn_bytes_move(in_room(c), in);
+    struct tarn_span answer = tarn_dns_server_answer(server, &request, query,
+                                                     tarn_dns_stream_room(&c->dns), &c->transfer);
+    tarn_dns_stream_made(&c->dns, answer.len);
+    c->held = tarn_dns_server_holds(server);
+    tarn_dns_stream_drop(&c->dns);
     return true;
 }
 
-static enum tarn_err read_in(struct stream *c) {
-    struct tarn_bytes room = tarn_bytes_after(in_room(c), c->in_len);
-    size_t n;
-    if (!room.len)
-        return TARN_PEER; /* a query that is longer than any is allowed */
-    enum tarn_err err = tarn_flow_read(c->flow, room, &n);
-    if (err)
-        return err;
-    c->in_len += n;
-    touch(c);
-    return TARN_OK;
+/* The next message of a transfer. */
+static enum tarn_err transfer_next(struct stream *c) {
+    struct tarn_bytes room = tarn_bytes_first(tarn_dns_stream_room(&c->dns), TRANSFER_BYTES);
+    uint32_t seconds = request_of(c->service).wall_seconds;
+    tarn_dns_stream_made(&c->dns, tarn_dns_transfer_next(&c->transfer, seconds, room).len);
+    return c->transfer.failed ? TARN_IO : TARN_OK;
 }
 
 static enum tarn_err step(struct stream *c) {
     if (c->held)
         return TARN_AGAIN;
-    enum tarn_err err = write_out(c);
+    enum tarn_err err = tarn_dns_stream_write(&c->dns);
     if (err)
         return err;
-    if (c->transfer.zone) {
-        uint32_t seconds = request_of(c->service).wall_seconds;
-        set_out(c, tarn_dns_transfer_next(&c->transfer, seconds,
-                                          tarn_bytes_first(message_room(c), TRANSFER_BYTES)));
-        return c->transfer.failed ? TARN_IO : TARN_OK;
-    }
-    return answer_next(c) ? TARN_OK : read_in(c);
+    if (c->transfer.zone)
+        return transfer_next(c);
+    return answer_next(c) ? TARN_OK : tarn_dns_stream_read(&c->dns);
 }
 
 static void stream_run(struct stream *c) {
@@ -222,8 +174,8 @@ static void stream_event(struct tarn_flow *flow, unsigned events) {
 
 /* The longest idle one that gets no transfer. */
 static bool push_out(struct tarn_dns_service *s) {
-    for (struct tarn_lru_link *l = s->idle.oldest; l; l = l->newer) {
-        struct stream *c = TARN_CONTAINER_OF(l, struct stream, idle);
+    for (struct tarn_lru_link *l = s->open.idle.oldest; l; l = l->newer) {
+        struct stream *c = stream_at(l);
         if (c->transfer.zone)
             continue;
         s->stats.pushed_out++;
@@ -242,15 +194,14 @@ static void stream_new(struct tarn_dns_service *s, struct tarn_flow *flow) {
         return;
     }
     c->service = s;
-    c->flow = flow;
+    tarn_dns_stream_init(&c->dns, &s->open, flow,
+                         tarn_bytes_of(c->in, 2u + s->config.query_bytes_max),
+                         TARN_BYTES_ARRAY(c->out));
     c->task = (struct tarn_task){.run = stream_task};
-    c->in_len = c->out_at = c->out_len = 0;
     c->held = false;
     c->transfer = (struct tarn_dns_transfer){0};
     if (tarn_flow_endpoints(flow, NULL, &c->client))
         c->client = (struct tarn_endpoint){TARN_IP_ADDR_NONE, 0};
-    tarn_lru_add(&s->idle, &c->idle);
-    touch(c);
     s->stats.streams++;
     flow->user = c;
     flow->on_event = stream_event;
@@ -270,8 +221,8 @@ void tarn_dns_service_release(struct tarn_dns_service *s, bool good) {
         const struct held *h = &TARN_AT_N(s->held, s->config.held_max, i);
         send_datagram(s, &h->to, tarn_span_first(TARN_SPAN_ARRAY(h->bytes), h->len));
     }
-    for (struct tarn_lru_link *l = s->idle.oldest, *newer; l; l = newer) {
-        struct stream *c = TARN_CONTAINER_OF(l, struct stream, idle);
+    for (struct tarn_lru_link *l = s->open.idle.oldest, *newer; l; l = newer) {
+        struct stream *c = stream_at(l);
         newer = l->newer;
         if (!c->held)
             continue;
@@ -287,25 +238,23 @@ void tarn_dns_service_release(struct tarn_dns_service *s, bool good) {
  */
 
 static struct stream *oldest(const struct tarn_dns_service *s) {
-    struct tarn_lru_link *l = s->idle.oldest;
-    return l ? TARN_CONTAINER_OF(l, struct stream, idle) : NULL;
+    return stream_at(s->open.idle.oldest);
 }
 
 void tarn_dns_service_tick(struct tarn_dns_service *s, tarn_time now) {
-    for (struct stream *c; (c = oldest(s)) && c->deadline <= now;) {
+    for (struct stream *c; (c = oldest(s)) && c->dns.deadline <= now;) {
         s->stats.timed_out++;
         stream_end(c, true);
     }
 }
 
 tarn_time tarn_dns_service_deadline(const struct tarn_dns_service *s) {
-    const struct stream *c = oldest(s);
-    return c ? c->deadline : TARN_NEVER;
+    return tarn_dns_streams_deadline(&s->open);
 }
 
 void tarn_dns_service_forget(struct tarn_dns_service *s, const struct tarn_dns_zone *zone) {
-    for (struct tarn_lru_link *l = s->idle.oldest, *newer; l; l = newer) {
-        struct stream *c = TARN_CONTAINER_OF(l, struct stream, idle);
+    for (struct tarn_lru_link *l = s->open.idle.oldest, *newer; l; l = newer) {
+        struct stream *c = stream_at(l);
         newer = l->newer;
         if (c->transfer.zone == zone)
             stream_end(c, true);
@@ -333,6 +282,7 @@ enum tarn_err tarn_dns_service_new(const struct tarn_dns_service_config *config,
         s->config.query_bytes_max = QUERY_BYTES_DEFAULT;
     if (!s->config.held_max)
         s->config.held_max = HELD_DEFAULT;
+    s->open = (struct tarn_dns_streams){.clock = s->config.clock, .idle_ns = s->config.idle_ns};
     s->held = TARN_NEW_ARRAY(config->alloc, s->config.held_max, struct held);
     if (!s->held
         || tarn_pool_init(&s->streams, config->alloc, stream_bytes(s), _Alignof(struct stream),
@@ -363,7 +313,7 @@ void tarn_dns_service_free(struct tarn_dns_service *s) {
         stream_end(c, true);
     tarn_task_cancel(&s->datagrams);
     if (s->config.datagram)
-        s->config.datagram->ops->close(s->config.datagram);
+        tarn_datagram_close(s->config.datagram);
     if (s->config.listener)
         tarn_listener_close(s->config.listener);
     tarn_pool_fini(&s->streams, alloc);

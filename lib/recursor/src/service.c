@@ -12,13 +12,10 @@
 
 struct client {
     struct tarn_recursor_service *service;
-    struct tarn_flow *flow;
-    struct tarn_lru_link idle; /* in the order of use, so of deadlines too */
-    tarn_time deadline;
+    struct tarn_dns_stream dns;
     struct tarn_endpoint from;
     uint32_t waiting;
     bool ended; /* it sends no more, and gets what it waits for */
-    size_t in_len, out_at, out_len;
     uint8_t in[2 + QUERY_BYTES_MAX], out[2 + TARN_DNS_MESSAGE_MAX];
 };
 
@@ -38,85 +35,32 @@ static void client_end(struct client *c, bool rudely) {
     struct tarn_recursor_service *s = c->service;
     if (c->waiting)
         tarn_recursor_forget(s->config.recursor, tag_of(s, c));
-    tarn_lru_remove(&s->idle, &c->idle);
-    if (rudely)
-        tarn_flow_abort(c->flow);
-    else
-        tarn_flow_close(c->flow);
+    tarn_dns_stream_end(&c->dns, rudely);
     tarn_pool_put(&s->clients, c);
-}
-
-static void touch(struct client *c) {
-    struct tarn_recursor_service *s = c->service;
-    c->deadline = tarn_time_after(tarn_clock_now(s->config.clock), s->config.idle_ns);
-    tarn_lru_touch(&s->idle, &c->idle);
-}
-
-static enum tarn_err write_out(struct client *c) {
-    while (c->out_at < c->out_len) {
-        struct tarn_span rest =
-            tarn_span_after(tarn_span_first(TARN_SPAN_ARRAY(c->out), c->out_len), c->out_at);
-        size_t n;
-        enum tarn_err err = tarn_flow_write(c->flow, rest, &n);
-        if (err)
-            return err;
-        c->out_at += n;
-        touch(c);
-    }
-    c->out_at = c->out_len = 0;
-    return TARN_OK;
-}
-
-/* False: it does not read what it asks for. */
-static bool append(struct client *c, struct tarn_span message) {
-    struct tarn_bytes room = tarn_bytes_after(TARN_BYTES_ARRAY(c->out), c->out_len);
-    struct tarn_writer w = tarn_writer_over(room);
-    tarn_writer_u16be(&w, (uint16_t)message.len);
-    tarn_writer_span_put(&w, message);
-    if (!tarn_writer_ok(&w))
-        return false;
-    c->out_len += w.len;
-    return true;
 }
 
 /* The next query that is whole. TARN_NOT_FOUND: none is. */
 static enum tarn_err take_query(struct client *c) {
     struct tarn_recursor_service *s = c->service;
-    struct tarn_span in = tarn_span_first(TARN_SPAN_ARRAY(c->in), c->in_len), query, answer;
     struct tarn_recursor_client who = {.from = c->from, .stream = true, .tag = tag_of(s, c)};
-    uint16_t len;
-    if (!tarn_span_u16be(&in, &len) || !tarn_span_take(&in, len, &query))
+    struct tarn_span query, answer;
+    if (!tarn_dns_stream_peek(&c->dns, &query))
         return TARN_NOT_FOUND;
     enum tarn_err err =
         tarn_recursor_query(s->config.recursor, &who, query, TARN_BYTES_ARRAY(s->out), &answer);
-    c->in_len = tarn_bytes_move(TARN_BYTES_ARRAY(c->in), in);
+    tarn_dns_stream_drop(&c->dns);
     c->waiting += err == TARN_AGAIN;
-    if (!err && answer.len && !append(c, answer))
-        return TARN_PEER;
-    return TARN_OK;
-}
-
-static enum tarn_err read_in(struct client *c) {
-    struct tarn_bytes room = tarn_bytes_after(TARN_BYTES_ARRAY(c->in), c->in_len);
-    size_t n;
-    if (!room.len)
-        return TARN_PEER; /* longer than any query */
-    enum tarn_err err = tarn_flow_read(c->flow, room, &n);
-    if (err)
-        return err;
-    c->in_len += n;
-    touch(c);
-    return TARN_OK;
+    return err || tarn_dns_stream_put(&c->dns, answer) ? TARN_OK : TARN_PEER;
 }
 
 static enum tarn_err step(struct client *c) {
-    enum tarn_err err = write_out(c);
+    enum tarn_err err = tarn_dns_stream_write(&c->dns);
     if (err)
         return err;
     if (c->waiting >= WAITING_MAX)
         return TARN_AGAIN; /* the answers go on with it */
     err = take_query(c);
-    return err != TARN_NOT_FOUND ? err : c->ended ? TARN_EOF : read_in(c);
+    return err != TARN_NOT_FOUND ? err : c->ended ? TARN_EOF : tarn_dns_stream_read(&c->dns);
 }
 
 static void client_run(struct client *c) {
@@ -139,8 +83,8 @@ static void client_event(struct tarn_flow *flow, unsigned events) {
 }
 
 static struct client *oldest(const struct tarn_recursor_service *s) {
-    struct tarn_lru_link *l = s->idle.oldest;
-    return l ? TARN_CONTAINER_OF(l, struct client, idle) : NULL;
+    struct tarn_lru_link *l = s->open.idle.oldest;
+    return l ? TARN_CONTAINER_OF(l, struct client, dns.idle) : NULL;
 }
 
 static void client_new(struct tarn_recursor_service *s, struct tarn_flow *flow) {
@@ -155,13 +99,12 @@ static void client_new(struct tarn_recursor_service *s, struct tarn_flow *flow) 
         return;
     }
     c->service = s;
-    c->flow = flow;
-    c->in_len = c->out_at = c->out_len = c->waiting = 0;
+    tarn_dns_stream_init(&c->dns, &s->open, flow, TARN_BYTES_ARRAY(c->in),
+                         TARN_BYTES_ARRAY(c->out));
+    c->waiting = 0;
     c->ended = false;
     if (tarn_flow_endpoints(flow, NULL, &c->from))
         c->from = (struct tarn_endpoint){TARN_IP_ADDR_NONE, 0};
-    tarn_lru_add(&s->idle, &c->idle);
-    touch(c);
     s->stats.streams++;
     flow->user = c;
     flow->on_event = client_event;
@@ -227,7 +170,7 @@ static void reply(struct tarn_recursor_service *s, const struct tarn_recursor_ev
     if (!c)
         return;
     c->waiting--;
-    if (append(c, event->message)) {
+    if (tarn_dns_stream_put(&c->dns, event->message)) {
         client_run(c);
     } else {
         s->stats.broken++;
@@ -259,7 +202,7 @@ void service_pump(struct tarn_recursor_service *s) {
  */
 
 void tarn_recursor_service_tick(struct tarn_recursor_service *s, tarn_time now) {
-    for (struct client *c; (c = oldest(s)) && c->deadline <= now;) {
+    for (struct client *c; (c = oldest(s)) && c->dns.deadline <= now;) {
         s->stats.timed_out++;
         client_end(c, true);
     }
@@ -270,8 +213,8 @@ void tarn_recursor_service_tick(struct tarn_recursor_service *s, tarn_time now) 
 }
 
 tarn_time tarn_recursor_service_deadline(const struct tarn_recursor_service *s) {
-    const struct client *c = oldest(s);
-    tarn_time idle = c ? c->deadline : TARN_NEVER, due = tarn_recursor_deadline(s->config.recursor);
+    tarn_time idle = tarn_dns_streams_deadline(&s->open),
+              due = tarn_recursor_deadline(s->config.recursor);
     return TARN_MIN(idle, due);
 }
 
@@ -307,6 +250,7 @@ enum tarn_err tarn_recursor_service_new(const struct tarn_recursor_service_confi
     s->config.clients_max = config->clients_max ? config->clients_max : CLIENTS_DEFAULT;
     s->config.streams_max = config->streams_max ? config->streams_max : STREAMS_DEFAULT;
     s->config.idle_ns = config->idle_ns ? config->idle_ns : IDLE_DEFAULT;
+    s->open = (struct tarn_dns_streams){.clock = s->config.clock, .idle_ns = s->config.idle_ns};
     if (init(s)) {
         fini(s);
         return TARN_LIMIT;

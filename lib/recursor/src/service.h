@@ -2,7 +2,7 @@
 #ifndef TARN_RECURSOR_SERVICE_INTERNAL_H
 #define TARN_RECURSOR_SERVICE_INTERNAL_H
 
-#include <tarn/lru.h>
+#include <tarn/dns_stream.h>
 #include <tarn/pool.h>
 #include <tarn/recursor_service.h>
 
@@ -16,7 +16,7 @@ struct upstream {
     struct upstream_stream *stream;
 };
 struct upstream_stream {
-    size_t in_len, out_at, out_len;
+    struct tarn_dns_stream dns;
     uint8_t in[2 + TARN_DNS_MESSAGE_MAX], out[600];
 };
 struct tarn_recursor_service {
@@ -24,7 +24,7 @@ struct tarn_recursor_service {
     struct tarn_pool clients, streams;
     struct upstream *upstreams;
     uint32_t upstream_count;
-    struct tarn_lru idle;
+    struct tarn_dns_streams open;
     struct tarn_task datagrams, pump;
     struct tarn_recursor_service_stats stats;
     uint8_t out[TARN_DNS_MESSAGE_MAX], in[TARN_DNS_MESSAGE_MAX];

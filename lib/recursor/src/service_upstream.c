@@ -73,36 +73,20 @@ static bool send_datagram(struct upstream *u, struct tarn_span message) {
 /* -- connections --------------------------------------------------------------------------------
  */
 
-static enum tarn_err write_out(struct upstream *u) {
-    struct upstream_stream *st = u->stream;
-    while (st->out_at < st->out_len) {
-        size_t n;
-        struct tarn_span all = tarn_span_first(TARN_SPAN_ARRAY(st->out), st->out_len);
-        enum tarn_err err = tarn_flow_write(u->flow, tarn_span_after(all, st->out_at), &n);
-        if (err)
-            return err;
-        st->out_at += n;
-    }
-    return TARN_OK;
-}
-
 static void flow_event(struct tarn_flow *flow, unsigned events) {
     struct upstream *u = flow->user;
-    struct upstream_stream *st = u->stream;
+    struct tarn_dns_stream *dns = &u->stream->dns;
     struct tarn_recursor_service *s = u->service;
-    enum tarn_err err = write_out(u);
+    struct tarn_span message;
+    enum tarn_err err = tarn_dns_stream_write(dns);
     (void)events;
     while (!err) {
-        struct tarn_span in = tarn_span_first(TARN_SPAN_ARRAY(st->in), st->in_len), message;
-        uint16_t len;
-        size_t n;
-        if (tarn_span_u16be(&in, &len) && tarn_span_take(&in, len, &message)) {
+        if (tarn_dns_stream_peek(dns, &message)) {
             tarn_recursor_input(s->config.recursor, u->query, &u->server, message);
             service_pump(s);
             return; /* one answer a connection: what else comes is a stranger's */
         }
-        err = tarn_flow_read(flow, tarn_bytes_after(TARN_BYTES_ARRAY(st->in), st->in_len), &n);
-        st->in_len += err ? 0 : n;
+        err = tarn_dns_stream_read(dns);
     }
     if (err != TARN_AGAIN)
         lost(u);
@@ -110,21 +94,16 @@ static void flow_event(struct tarn_flow *flow, unsigned events) {
 
 static bool send_stream(struct upstream *u, struct tarn_span message) {
     struct tarn_recursor_service *s = u->service;
-    u->stream = tarn_pool_take(&s->streams);
-    if (!u->stream)
-        return false;
-    struct tarn_writer w = TARN_WRITER_ARRAY(u->stream->out);
-    tarn_writer_u16be(&w, (uint16_t)message.len);
-    tarn_writer_span_put(&w, message);
-    u->stream->out_at = u->stream->in_len = 0;
-    u->stream->out_len = tarn_writer_span(&w).len;
-    if (!tarn_writer_ok(&w) || tarn_net_connect(s->config.net, &u->server, &u->flow)) {
+    struct upstream_stream *st = u->stream = tarn_pool_take(&s->streams);
+    if (!st || tarn_net_connect(s->config.net, &u->server, &u->flow)) {
         u->flow = NULL;
         return false;
     }
+    tarn_dns_stream_init(&st->dns, NULL, u->flow, TARN_BYTES_ARRAY(st->in),
+                         TARN_BYTES_ARRAY(st->out));
     u->flow->user = u;
     u->flow->on_event = flow_event;
-    return true;
+    return tarn_dns_stream_put(&st->dns, message);
 }
 
 void upstream_send(struct tarn_recursor_service *s, const struct tarn_recursor_event *event) {
