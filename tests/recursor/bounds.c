@@ -343,6 +343,44 @@ Test(bounds, keytrap_many_keys_of_one_tag_and_many_signatures_cve_2023_50387) {
     cr_assert_leq(st.verifications, 24);
 }
 
+static unsigned signer_asked;
+
+/* Keys of two zones, one after the other, that no anchor names. */
+static void changing_signer(const struct tarn_endpoint *e, bool stream,
+                            const struct tarn_dns_question *q) {
+    char answer[400];
+    const char *zone = q->name.len == 3 ? "a." : "b.a.";
+    (void)e;
+    (void)stream;
+    if (q->name.len == 1) {
+        net_say(TARN_DNS_AA, ". 3600 NS a.root.\n", NULL, "a.root. 3600 A 10.0.0.1\n");
+        return;
+    }
+    if (q->type == TARN_DNS_DNSKEY)
+        snprintf(answer, sizeof answer, "%s 3600 DNSKEY 257 3 15 %s\n", zone,
+                 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    else
+        snprintf(answer, sizeof answer,
+                 "www.b.a. 3600 A 192.0.2.1\n"
+                 "www.b.a. 3600 RRSIG A 15 3 3600 20400101000000 20200101000000 1 %s AAAA\n",
+                 signer_asked++ ? "b.a." : "a.");
+    net_say(TARN_DNS_AA, answer, NULL, NULL);
+}
+
+Test(bounds, servers_of_keys_and_of_what_they_sign_are_avoided_at_once) {
+    static const uint8_t ds[36] = {0, 0, 15, 2};
+    const struct tarn_recursor_anchor anchors[] = {
+        {.zone = TARN_SPAN_LIT("\1a\0"), .rdata = TARN_SPAN_ARRAY(ds), .type = TARN_DNS_DS},
+        {.zone = TARN_SPAN_LIT("\1b\1a\0"), .rdata = TARN_SPAN_ARRAY(ds), .type = TARN_DNS_DS}};
+    net_free();
+    setup_with((struct tarn_recursor_config){
+        .anchors = anchors, .anchor_count = 2, .no_minimisation = true});
+    signer_asked = 0;
+    net.script = changing_signer;
+    cr_assert_eq(costs("www.b.a.", TARN_DNS_A), TARN_DNS_SERVFAIL);
+    cr_assert_eq(signer_asked, 3, "and two other servers were asked: %u", signer_asked);
+}
+
 static void iterations(const struct tarn_endpoint *e, bool stream,
                        const struct tarn_dns_question *q) {
     (void)e;

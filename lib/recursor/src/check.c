@@ -364,18 +364,6 @@ static void conclude(struct tarn_recursor *r, struct task *t, struct entry *e, e
         remember_denials(r, e);
 }
 
-/* What does not validate may be one server's fault. */
-static bool ask_another(struct tarn_recursor *r, struct task *t, struct entry *e) {
-    if (t->retries >= RETRIES_MAX || !t->budget->queries || !t->budget->failures
-        || tarn_ip_addr_is_any(&t->source))
-        return false;
-    t->retries++;
-    TARN_AT(t->avoid, t->avoid_count++) = t->source;
-    t->source = TARN_IP_ADDR_NONE;
-    cache_drop(&r->cache, e);
-    return task_wait(r, t, TASK_FETCH, task_name(t), t->type) == WAIT;
-}
-
 static struct answer copy_of(struct tarn_recursor *r, const struct entry *e) {
     struct tarn_bytes name = tarn_bytes_first(TARN_BYTES_ARRAY(r->keep), e->name_bytes),
                       data = tarn_bytes_first(
@@ -414,7 +402,7 @@ enum outcome check_run(struct tarn_recursor *r, struct task *t) {
     e = known_answer(r, t, task_name(t), t->type);
     if (!e || e->fetched != a.fetched)
         return FAILED; /* it made room while it was looked at */
-    if (v == V_BOGUS && ask_another(r, t, e))
+    if (v == V_BOGUS && fetch_elsewhere(r, t, e, RETRIES_MAX))
         return WAIT;
     if (v == V_SECURE && r->config.additional)
         leave_out(r, t, &a);

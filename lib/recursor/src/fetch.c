@@ -233,6 +233,19 @@ static enum outcome start(struct tarn_recursor *r, struct task *t) {
     return ask(r, t);
 }
 
+bool fetch_elsewhere(struct tarn_recursor *r, struct task *t, struct entry *e, unsigned most) {
+    uint16_t type = t->kind == TASK_KEYS ? TARN_DNS_DNSKEY : t->type;
+    /* What is avoided may come from the task that this one was made for. */
+    if (t->retries >= most || t->avoid_count == AVOID_MAX || !t->budget->queries
+        || !t->budget->failures || tarn_ip_addr_is_any(&t->source))
+        return false;
+    t->retries++;
+    TARN_AT(t->avoid, t->avoid_count++) = t->source;
+    t->source = TARN_IP_ADDR_NONE;
+    cache_drop(&r->cache, e);
+    return task_wait(r, t, TASK_FETCH, task_name(t), type) == WAIT;
+}
+
 enum outcome fetch_run(struct tarn_recursor *r, struct task *t) {
     struct fetch *f = &t->fetch;
     if (f->outcome != WAIT)

@@ -237,6 +237,9 @@ void exchange_end(struct tarn_recursor *r, struct task *t);
 void fetch_answered(struct tarn_recursor *r, struct task *t);
 /* The server did not answer, or not well (fetch.c): the next one. */
 void fetch_server_failed(struct tarn_recursor *r, struct task *t, bool for_good);
+/* What came does not validate (fetch.c), which may be one server's fault: drops it and asks others,
+ * `most` times. False: not any more. */
+bool fetch_elsewhere(struct tarn_recursor *r, struct task *t, struct entry *e, unsigned most);
 void exchange_timer(struct tarn_recursor *r, struct task *t, tarn_time now);
 
 /* zones.c: configured zones, delegations, and where a name's servers are found. */

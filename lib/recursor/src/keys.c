@@ -6,6 +6,7 @@
 #define EDE_BOGUS 6u
 #define EDE_NO_KEY 9u
 #define FAILED_TTL 30u
+#define RETRIES_MAX 3u
 #define PAIRS_MAX 12u /* of DS and key, that are compared */
 
 bool sec_supports(const struct tarn_recursor *r, uint8_t algorithm) {
@@ -175,18 +176,6 @@ static struct tarn_span filter(struct tarn_span records, struct tarn_writer *w) 
     return tarn_writer_span(w);
 }
 
-/* Another server's keys may be better. */
-static bool ask_another(struct tarn_recursor *r, struct task *t, struct entry *e) {
-    if (t->retries >= AVOID_MAX || !t->budget->queries || !t->budget->failures
-        || tarn_ip_addr_is_any(&t->source))
-        return false;
-    t->retries++;
-    TARN_AT(t->avoid, t->avoid_count++) = t->source;
-    t->source = TARN_IP_ADDR_NONE;
-    cache_drop(&r->cache, e);
-    return task_wait(r, t, TASK_FETCH, task_name(t), TARN_DNS_DNSKEY) == WAIT;
-}
-
 static enum outcome find_keys(struct tarn_recursor *r, struct task *t, bool anchored,
                               struct tarn_span ds, uint32_t ttl) {
     struct entry *e = known_answer(r, t, task_name(t), TARN_DNS_DNSKEY);
@@ -206,7 +195,7 @@ static enum outcome find_keys(struct tarn_recursor *r, struct task *t, bool anch
     bool ok = set_find(copy, TARN_DNS_ANSWER, TARN_DNS_DNSKEY, &s)
               && (anchored ? match_anchor(r, t, &s) : match_ds(r, t, &s, ds));
     if (!ok) {
-        if (ask_another(r, t, e))
+        if (fetch_elsewhere(r, t, e, RETRIES_MAX))
             return WAIT;
         if ((e = known_answer(r, t, task_name(t), TARN_DNS_DNSKEY)))
             cache_drop(&r->cache, e); /* the next time, others may be there */
