@@ -124,14 +124,10 @@ static enum verdict step_down(struct tarn_recursor *r, struct task *t, struct ta
         return V_SECURE;
     struct tarn_span data = entry_data(&r->cache, e), one;
     struct set s;
-    uint16_t tag;
-    uint8_t algorithm, digest;
     if (!set_find(data, TARN_DNS_ANSWER, TARN_DNS_DS, &s))
         return V_BOGUS;
     while (record_next(&s.records, &one))
-        if (tarn_span_u16be(&one, &tag) && tarn_span_u8(&one, &algorithm)
-            && tarn_span_u8(&one, &digest) && sec_supports(r, algorithm)
-            && (digest == 1 || digest == 2 || digest == 4))
+        if (ds_usable(r, one))
             return V_SECURE;
     return V_INSECURE; /* by nothing that is known here (RFC 4035 section 5.2) */
 }

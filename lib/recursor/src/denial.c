@@ -27,6 +27,30 @@ bool nsec_covers(struct tarn_span owner, struct tarn_span next, struct tarn_span
     return tarn_dns_name_compare(owner, next) < 0 ? behind && before : behind || before;
 }
 
+struct tarn_span nsec_encloser(struct tarn_span owner, struct tarn_span next,
+                               struct tarn_span name) {
+    while (name.len > 1 && !tarn_dns_name_within(owner, name) && !tarn_dns_name_within(next, name))
+        name = tarn_dns_name_parent(name);
+    return name;
+}
+
+bool bitmap_ends_zone(struct tarn_span bitmap) {
+    return bitmap_has(bitmap, TARN_DNS_DNAME)
+           || (bitmap_has(bitmap, TARN_DNS_NS) && !bitmap_has(bitmap, TARN_DNS_SOA));
+}
+
+enum proof bitmap_lacks(struct denial *d, struct tarn_span bitmap, struct tarn_span name,
+                        uint16_t type) {
+    bool ns = bitmap_has(bitmap, TARN_DNS_NS), soa = bitmap_has(bitmap, TARN_DNS_SOA);
+    if (bitmap_has(bitmap, type) || bitmap_has(bitmap, TARN_DNS_CNAME))
+        return PROOF_NONE;
+    /* Of a DS the zone above speaks, of everything else the one below. */
+    if (type == TARN_DNS_DS ? soa && name.len > 1 : ns && !soa)
+        return PROOF_NONE;
+    d->is_cut = ns && !soa;
+    return PROOF_YES;
+}
+
 struct nsec {
     struct tarn_span owner, next, bitmap;
 };
@@ -52,18 +76,11 @@ static bool next_nsec(struct denial *d, struct tarn_span *data, struct nsec *out
     return false;
 }
 
-/* The record is of the zone above a cut, or of an alias of a whole tree: it speaks of its own name
- * at most (RFC 6840 section 4.1). */
-static bool ends_zone(const struct nsec *n) {
-    return bitmap_has(n->bitmap, TARN_DNS_DNAME)
-           || (bitmap_has(n->bitmap, TARN_DNS_NS) && !bitmap_has(n->bitmap, TARN_DNS_SOA));
-}
-
 static bool find_cover(struct denial *d, struct tarn_span name, struct nsec *out) {
     struct tarn_span data = d->data;
     while (next_nsec(d, &data, out))
         if (nsec_covers(out->owner, out->next, name)
-            && !(ends_zone(out) && tarn_dns_name_within(name, out->owner)))
+            && !(bitmap_ends_zone(out->bitmap) && tarn_dns_name_within(name, out->owner)))
             return true;
     return false;
 }
@@ -76,12 +93,8 @@ static bool find_match(struct denial *d, struct tarn_span name, struct nsec *out
     return false;
 }
 
-/* The deepest name above that exists, as the record that covers the name shows. */
 static struct tarn_span encloser(const struct nsec *n, struct tarn_span name) {
-    while (name.len > 1 && !tarn_dns_name_within(n->owner, name)
-           && !tarn_dns_name_within(n->next, name))
-        name = tarn_dns_name_parent(name);
-    return name;
+    return nsec_encloser(n->owner, n->next, name);
 }
 
 /* Where the next name is below, the name is there, without anything of its own. */
@@ -98,19 +111,6 @@ enum proof nsec_no_name(struct denial *d, struct tarn_span name) {
     return find_cover(d, tarn_dns_name_span(&wild), &star) ? PROOF_YES : PROOF_NONE;
 }
 
-/* The type is not at the name that the record matches. */
-static enum proof lacks(struct denial *d, const struct nsec *n, struct tarn_span name,
-                        uint16_t type) {
-    bool ns = bitmap_has(n->bitmap, TARN_DNS_NS), soa = bitmap_has(n->bitmap, TARN_DNS_SOA);
-    if (bitmap_has(n->bitmap, type) || bitmap_has(n->bitmap, TARN_DNS_CNAME))
-        return PROOF_NONE;
-    /* Of a DS the zone above speaks, of everything else the one below. */
-    if (type == TARN_DNS_DS ? soa && name.len > 1 : ns && !soa)
-        return PROOF_NONE;
-    d->is_cut = ns && !soa;
-    return PROOF_YES;
-}
-
 bool nsec_is_empty(struct denial *d, struct tarn_span name) {
     struct nsec n;
     return tarn_dns_name_within(name, d->zone) && find_cover(d, name, &n)
@@ -123,7 +123,7 @@ enum proof nsec_no_type(struct denial *d, struct tarn_span name, uint16_t type) 
     if (!tarn_dns_name_within(name, d->zone))
         return PROOF_NONE;
     if (find_match(d, name, &n))
-        return lacks(d, &n, name, type);
+        return bitmap_lacks(d, n.bitmap, name, type);
     if (!find_cover(d, name, &n))
         return PROOF_NONE;
     if (is_empty_name(&n, name))
@@ -131,7 +131,7 @@ enum proof nsec_no_type(struct denial *d, struct tarn_span name, uint16_t type) 
     if (!tarn_dns_name_child(TARN_SPAN_LIT("*"), encloser(&n, name), &wild)
         || !find_match(d, tarn_dns_name_span(&wild), &star))
         return PROOF_NONE;
-    enum proof p = lacks(d, &star, tarn_dns_name_span(&wild), type);
+    enum proof p = bitmap_lacks(d, star.bitmap, tarn_dns_name_span(&wild), type);
     d->is_cut = false;
     return p;
 }

@@ -267,6 +267,7 @@ enum verdict check_unsigned(struct tarn_recursor *r, struct task *t, struct tarn
 bool verify_with(struct tarn_recursor *r, struct task *t, const struct set *s,
                  struct tarn_span zone, struct tarn_span keys, unsigned *wild);
 bool sec_supports(const struct tarn_recursor *r, uint8_t algorithm);
+bool ds_usable(const struct tarn_recursor *r, struct tarn_span ds); /* algorithm and digest */
 
 /* denial.c, nsec3.c: what sets of NSEC or NSEC3, whose signatures are right, prove. */
 enum proof {
@@ -291,9 +292,18 @@ enum proof nsec3_no_name(struct denial *d, struct tarn_span name);
 enum proof nsec3_no_type(struct denial *d, struct tarn_span name, uint16_t type);
 enum proof nsec3_no_closer(struct denial *d, struct tarn_span name, unsigned wild);
 bool bitmap_has(struct tarn_span bitmap, uint16_t type);
+/* The record is of the zone above a cut, or of an alias of a whole tree: it speaks of its own name
+ * at most (RFC 6840 section 4.1). */
+bool bitmap_ends_zone(struct tarn_span bitmap);
+/* The type is not at the name that the record matches. */
+enum proof bitmap_lacks(struct denial *d, struct tarn_span bitmap, struct tarn_span name,
+                        uint16_t type);
 /* NSEC's parts, and whether (owner, next) has the name in between. */
 bool nsec_read(struct tarn_span rdata, struct tarn_span *next, struct tarn_span *bitmap);
 bool nsec_covers(struct tarn_span owner, struct tarn_span next, struct tarn_span name);
+/* The deepest name above that exists, as the record that covers the name shows. */
+struct tarn_span nsec_encloser(struct tarn_span owner, struct tarn_span next,
+                               struct tarn_span name);
 struct nsec3 {
     uint8_t algorithm, flags;
     uint16_t iterations;

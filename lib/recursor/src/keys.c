@@ -53,7 +53,7 @@ static enum outcome settle(struct tarn_recursor *r, struct task *t, enum status 
 /* -- which keys are trusted ---------------------------------------------------------------------
  */
 
-static bool ds_usable(const struct tarn_recursor *r, struct tarn_span ds) {
+bool ds_usable(const struct tarn_recursor *r, struct tarn_span ds) {
     uint16_t tag;
     uint8_t algorithm, digest;
     return tarn_span_u16be(&ds, &tag) && tarn_span_u8(&ds, &algorithm) && tarn_span_u8(&ds, &digest)

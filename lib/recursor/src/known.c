@@ -182,10 +182,7 @@ static struct tarn_span encloser(const struct entry *e, struct making *m, struct
     struct set s;
     if (!set_next(&data, &s) || !record_next(&s.records, &one) || !nsec_read(one, &next, &bitmap))
         return name;
-    while (name.len > 1 && !tarn_dns_name_within(s.owner, name)
-           && !tarn_dns_name_within(next, name))
-        name = tarn_dns_name_parent(name);
-    return name;
+    return nsec_encloser(s.owner, next, name);
 }
 
 static struct entry *by_nsec(struct making *m, struct tarn_span name, uint16_t type) {

@@ -156,11 +156,6 @@ static bool too_much(struct denial *d) {
     return false;
 }
 
-static bool ends_zone(const struct nsec3 *n) {
-    return bitmap_has(n->bitmap, TARN_DNS_DNAME)
-           || (bitmap_has(n->bitmap, TARN_DNS_NS) && !bitmap_has(n->bitmap, TARN_DNS_SOA));
-}
-
 /* RFC 5155 section 8.3: the deepest name above that exists, and the next closer one, which does
  * not. *closer says whether its record is of an opt-out span. */
 static bool find_encloser(struct denial *d, struct tarn_span name, struct tarn_span *encloser,
@@ -171,7 +166,8 @@ static bool find_encloser(struct denial *d, struct tarn_span name, struct tarn_s
          next = n, n = tarn_dns_name_parent(n)) {
         if (find(d, n, false, &f)) {
             *encloser = n;
-            return !tarn_dns_name_equal(n, name) && !ends_zone(&f.n) && find(d, next, true, closer);
+            return !tarn_dns_name_equal(n, name) && !bitmap_ends_zone(f.n.bitmap)
+                   && find(d, next, true, closer);
         }
         if (n.len <= 1)
             break;
@@ -192,17 +188,6 @@ enum proof nsec3_no_name(struct denial *d, struct tarn_span name) {
     return closer.n.flags & OPT_OUT ? PROOF_OPT_OUT : PROOF_YES;
 }
 
-static enum proof lacks(struct denial *d, const struct nsec3 *n, struct tarn_span name,
-                        uint16_t type) {
-    bool ns = bitmap_has(n->bitmap, TARN_DNS_NS), soa = bitmap_has(n->bitmap, TARN_DNS_SOA);
-    if (bitmap_has(n->bitmap, type) || bitmap_has(n->bitmap, TARN_DNS_CNAME))
-        return PROOF_NONE;
-    if (type == TARN_DNS_DS ? soa && name.len > 1 : ns && !soa)
-        return PROOF_NONE;
-    d->is_cut = ns && !soa;
-    return PROOF_YES;
-}
-
 enum proof nsec3_no_type(struct denial *d, struct tarn_span name, uint16_t type) {
     struct tarn_span encloser;
     struct tarn_dns_name wild;
@@ -212,12 +197,12 @@ enum proof nsec3_no_type(struct denial *d, struct tarn_span name, uint16_t type)
     if (!tarn_dns_name_within(name, d->zone))
         return PROOF_NONE;
     if (find(d, name, false, &f))
-        return lacks(d, &f.n, name, type);
+        return bitmap_lacks(d, f.n.bitmap, name, type);
     if (!find_encloser(d, name, &encloser, &closer)
         || !tarn_dns_name_child(TARN_SPAN_LIT("*"), encloser, &wild))
         return PROOF_NONE;
     if (find(d, tarn_dns_name_span(&wild), false, &f)) {
-        enum proof p = lacks(d, &f.n, tarn_dns_name_span(&wild), type);
+        enum proof p = bitmap_lacks(d, f.n.bitmap, tarn_dns_name_span(&wild), type);
         d->is_cut = false;
         return p == PROOF_YES && closer.n.flags & OPT_OUT ? PROOF_OPT_OUT : p;
     }
