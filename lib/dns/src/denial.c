@@ -2,11 +2,10 @@
 /* What proves that something is not there, in a zone that was signed elsewhere: with NSEC (RFC 4035
  * section 3.1.3) or with NSEC3 (RFC 5155 section 7.2). Proofs are noted; answer.c puts them. */
 #include "server.h"
-#include "text.h"
+
+#include <tarn/dns_sec.h>
 
 #define ITERATIONS_MAX 500u
-#define HASH_BYTES 20u
-#define LABEL_BYTES 32u /* 20 bytes in base32hex */
 
 static void note(struct dns_query *q, dns_ref node) {
     if (!node)
@@ -45,31 +44,19 @@ static bool read_params(const struct tarn_dns_zone *z, struct params *out) {
 
 /* The first label of the owner of a name's NSEC3 (RFC 5155 section 5). */
 static bool hash_label(const struct tarn_dns_zone *z, struct tarn_span name,
-                       uint8_t label[LABEL_BYTES]) {
-    struct tarn_dns_name lower;
+                       uint8_t label[TARN_DNS_NSEC3_LABEL_BYTES]) {
     struct params params;
-    uint8_t hash[HASH_BYTES];
-    struct tarn_writer w = tarn_writer_over(tarn_bytes_of(label, LABEL_BYTES));
+    uint8_t hash[TARN_DNS_NSEC3_HASH_BYTES];
     if (!read_params(z, &params))
         return false;
-    tarn_dns_name_copy(&lower, name);
-    tarn_dns_name_lower(&lower);
-    struct tarn_span in = tarn_dns_name_span(&lower);
-    for (unsigned i = 0; i <= params.iterations; i++) {
-        struct tarn_digest_ctx sha1;
-        tarn_digest_init(&sha1, &tarn_sha1);
-        tarn_digest_update(&sha1, in);
-        tarn_digest_update(&sha1, params.salt);
-        tarn_digest_final(&sha1, TARN_BYTES_ARRAY(hash));
-        in = TARN_SPAN_ARRAY(hash);
-    }
-    dns_print_base32(&w, TARN_SPAN_ARRAY(hash));
-    return tarn_writer_ok(&w);
+    tarn_dns_nsec3_hash(name, params.salt, params.iterations, hash);
+    tarn_dns_nsec3_print(hash, label);
+    return true;
 }
 
 /* The NSEC3 that matches a name or covers it; *matches says which. */
 static dns_ref nsec3_of(const struct tarn_dns_zone *z, struct tarn_span name, bool *matches) {
-    uint8_t label[LABEL_BYTES];
+    uint8_t label[TARN_DNS_NSEC3_LABEL_BYTES];
     struct tarn_dns_name owner;
     *matches = false;
     if (!hash_label(z, name, label)

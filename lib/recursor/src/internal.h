@@ -310,12 +310,11 @@ struct nsec3 {
     struct tarn_span salt, next, bitmap;
 };
 bool nsec3_read(struct tarn_span rdata, struct nsec3 *out);
-#define NSEC3_HASH_BYTES 20u
 /* False: the budget is spent. */
 bool nsec3_hash(struct tarn_recursor *r, struct budget *b, const struct nsec3 *params,
-                struct tarn_span name, uint8_t out[NSEC3_HASH_BYTES]);
-bool nsec3_label(struct tarn_span owner, uint8_t out[NSEC3_HASH_BYTES]);
-void nsec3_owner(const uint8_t hash[NSEC3_HASH_BYTES], struct tarn_span zone,
+                struct tarn_span name, uint8_t out[TARN_DNS_NSEC3_HASH_BYTES]);
+bool nsec3_label(struct tarn_span owner, uint8_t out[TARN_DNS_NSEC3_HASH_BYTES]);
+void nsec3_owner(const uint8_t hash[TARN_DNS_NSEC3_HASH_BYTES], struct tarn_span zone,
                  struct tarn_dns_name *out);
 /* What was proven, for later (RFC 8198). */
 void remember_denials(struct tarn_recursor *r, const struct entry *e);

@@ -221,7 +221,7 @@ static struct entry *nsec3_zone(struct making *m, struct tarn_span name) {
 }
 
 static void add_hashed(struct making *m, const struct nsec3 *params, struct tarn_span name) {
-    uint8_t hash[NSEC3_HASH_BYTES];
+    uint8_t hash[TARN_DNS_NSEC3_HASH_BYTES];
     struct tarn_dns_name owner;
     struct tarn_span zone = tarn_dns_name_span(&m->zone);
     if (!nsec3_hash(m->r, &m->budget, params, name, hash))

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* What NSEC3 records prove (RFC 5155 section 8), and what their hashes may cost (RFC 9276). */
 #include "internal.h"
-#include <tarn/digest.h>
 
 #define OPT_OUT 1u
 #define SHA1_BLOCK 64u
-#define SALT_MAX 255u
 
 bool nsec3_read(struct tarn_span s, struct nsec3 *n) {
     uint8_t len;
@@ -22,72 +20,26 @@ bool nsec3_read(struct tarn_span s, struct nsec3 *n) {
  */
 
 bool nsec3_hash(struct tarn_recursor *r, struct budget *b, const struct nsec3 *params,
-                struct tarn_span name, uint8_t out[NSEC3_HASH_BYTES]) {
-    struct tarn_digest_ctx ctx;
-    struct tarn_dns_name lower;
-    struct tarn_bytes hash = tarn_bytes_of(out, NSEC3_HASH_BYTES);
-    uint32_t blocks = (uint32_t)(params->iterations + 1)
-                      * (uint32_t)((NSEC3_HASH_BYTES + params->salt.len + 9) / SHA1_BLOCK + 1);
+                struct tarn_span name, uint8_t out[TARN_DNS_NSEC3_HASH_BYTES]) {
+    uint32_t blocks =
+        (uint32_t)(params->iterations + 1)
+        * (uint32_t)((TARN_DNS_NSEC3_HASH_BYTES + params->salt.len + 9) / SHA1_BLOCK + 1);
     if (b && !spend(r, &b->hash_rounds, blocks))
         return false;
     r->stats.hash_rounds += blocks;
-    tarn_dns_name_copy(&lower, name);
-    tarn_dns_name_lower(&lower);
-    struct tarn_span in = tarn_dns_name_span(&lower);
-    for (uint32_t i = 0; i <= params->iterations; i++) {
-        tarn_digest_init(&ctx, &tarn_sha1);
-        tarn_digest_update(&ctx, in);
-        tarn_digest_update(&ctx, params->salt);
-        tarn_digest_final(&ctx, hash);
-        in = tarn_bytes_span(hash);
-    }
+    tarn_dns_nsec3_hash(name, params->salt, params->iterations, out);
     return true;
 }
 
-static bool digit_of(uint8_t c, uint8_t *v) {
-    c = tarn_dns_lower(c);
-    bool number = c >= '0' && c <= '9';
-    *v = (uint8_t)(number ? c - '0' : c - 'a' + 10);
-    return number || (c >= 'a' && c <= 'v');
+bool nsec3_label(struct tarn_span owner, uint8_t out[TARN_DNS_NSEC3_HASH_BYTES]) {
+    return tarn_dns_nsec3_parse(tarn_dns_name_label(owner), out);
 }
 
-/* Base 32 with extended hex digits (RFC 4648 section 7): 32 digits for 20 bytes. */
-bool nsec3_label(struct tarn_span owner, uint8_t out[NSEC3_HASH_BYTES]) {
-    struct tarn_span label = tarn_dns_name_label(owner);
-    struct tarn_writer w = tarn_writer_over(tarn_bytes_of(out, NSEC3_HASH_BYTES));
-    uint32_t bits = 0;
-    unsigned have = 0;
-    uint8_t c, v;
-    if (label.len != 32)
-        return false;
-    while (tarn_span_u8(&label, &c)) {
-        if (!digit_of(c, &v))
-            return false;
-        bits = (bits << 5 | v) & 0xffff;
-        have += 5;
-        if (have >= 8) {
-            have -= 8;
-            tarn_writer_u8(&w, (uint8_t)(bits >> have));
-        }
-    }
-    return tarn_writer_ok(&w);
-}
-
-void nsec3_owner(const uint8_t hash[NSEC3_HASH_BYTES], struct tarn_span zone,
+void nsec3_owner(const uint8_t hash[TARN_DNS_NSEC3_HASH_BYTES], struct tarn_span zone,
                  struct tarn_dns_name *out) {
-    uint8_t text[32], c;
-    struct tarn_span in = tarn_span_of(hash, NSEC3_HASH_BYTES);
-    struct tarn_writer w = TARN_WRITER_ARRAY(text);
-    uint32_t bits = 0;
-    unsigned have = 0;
-    while (tarn_span_u8(&in, &c)) {
-        bits = (bits << 8 | c) & 0xffff;
-        for (have += 8; have >= 5; have -= 5) {
-            unsigned v = bits >> (have - 5) & 31;
-            tarn_writer_u8(&w, (uint8_t)(v < 10 ? '0' + v : 'a' + v - 10));
-        }
-    }
-    if (!tarn_dns_name_child(tarn_writer_span(&w), zone, out))
+    uint8_t label[TARN_DNS_NSEC3_LABEL_BYTES];
+    tarn_dns_nsec3_print(hash, label);
+    if (!tarn_dns_name_child(TARN_SPAN_ARRAY(label), zone, out))
         *out = TARN_DNS_ROOT;
 }
 
@@ -96,7 +48,7 @@ void nsec3_owner(const uint8_t hash[NSEC3_HASH_BYTES], struct tarn_span zone,
 
 struct found {
     struct nsec3 n;
-    uint8_t owner[NSEC3_HASH_BYTES];
+    uint8_t owner[TARN_DNS_NSEC3_HASH_BYTES];
 };
 
 static bool next_nsec3(struct denial *d, struct tarn_span *data, struct found *out) {
@@ -109,7 +61,7 @@ static bool next_nsec3(struct denial *d, struct tarn_span *data, struct found *o
             && sig_read(one, &g) && tarn_dns_name_equal(g.signer, d->zone)
             && tarn_dns_name_equal(tarn_dns_name_parent(s.owner), d->zone)
             && record_next(&s.records, &one) && nsec3_read(one, &out->n) && out->n.algorithm == 1
-            && out->n.next.len == NSEC3_HASH_BYTES && !(out->n.flags & ~OPT_OUT)
+            && out->n.next.len == TARN_DNS_NSEC3_HASH_BYTES && !(out->n.flags & ~OPT_OUT)
             && nsec3_label(s.owner, out->owner))
             return true;
     }
@@ -127,7 +79,7 @@ static bool covers(const struct found *f, struct tarn_span hash) {
  * budget is spent. */
 static bool find(struct denial *d, struct tarn_span name, bool cover, struct found *out) {
     struct tarn_span data = d->data;
-    uint8_t hash[NSEC3_HASH_BYTES];
+    uint8_t hash[TARN_DNS_NSEC3_HASH_BYTES];
     struct nsec3 params = {0};
     bool hashed = false;
     while (next_nsec3(d, &data, out)) {

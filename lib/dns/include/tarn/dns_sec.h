@@ -56,4 +56,16 @@ TARN_MUST_USE enum tarn_err tarn_dns_verify_revocation(const struct tarn_dns_rrs
                                                        uint32_t wall_seconds,
                                                        struct tarn_dns_sec_work *work);
 
+/* The hash that NSEC3 knows a name by, which costs `iterations` + 1 times SHA-1, and how it is
+ * written as the first label of the record's owner (RFC 5155 sections 5 and 3). */
+#define TARN_DNS_NSEC3_HASH_BYTES 20
+#define TARN_DNS_NSEC3_LABEL_BYTES 32
+void tarn_dns_nsec3_hash(struct tarn_span name, struct tarn_span salt, uint16_t iterations,
+                         uint8_t hash[TARN_DNS_NSEC3_HASH_BYTES]);
+void tarn_dns_nsec3_print(const uint8_t hash[TARN_DNS_NSEC3_HASH_BYTES],
+                          uint8_t label[TARN_DNS_NSEC3_LABEL_BYTES]);
+/* False: it is no such label. */
+TARN_MUST_USE bool tarn_dns_nsec3_parse(struct tarn_span label,
+                                        uint8_t hash[TARN_DNS_NSEC3_HASH_BYTES]);
+
 #endif
