@@ -125,20 +125,28 @@ struct job {
     bool seen[TARN_TRUST_KEYS_MAX];
 };
 
-/* Takes the next key that may be an anchor: of the zone, with SEP, of an algorithm that is known.
- * `plain` is the key without REVOKE, as it is known here and was named by a DS. */
-static bool next_key(struct tarn_span *keys, struct tarn_bytes buffer, struct tarn_span *key,
-                     struct tarn_span *plain, bool *revoked) {
-    while (record_next(keys, key)) {
-        if (key->len < 5 || key->len > buffer.len || !(tarn_span_at(*key, 0) & FLAG_ZONE)
-            || !(tarn_span_at(*key, 1) & FLAG_SEP) || tarn_span_at(*key, 2) != 3
-            || !tarn_dns_sec_supports(tarn_span_at(*key, 3)))
+/* Along the keys of a set that may be anchors: of the zone, with SEP, of an algorithm that is
+ * known. `plain` is the key without REVOKE, as it is known here and was named by a DS. */
+struct walk {
+    struct tarn_span rest, key, plain;
+    bool revoked;
+    unsigned seen;
+    uint8_t buffer[TARN_TRUST_KEY_BYTES_MAX];
+};
+
+static bool next_key(struct walk *w) {
+    while (w->seen < RECORDS_SEEN_MAX && record_next(&w->rest, &w->key)) {
+        struct tarn_span key = w->key;
+        if (key.len < 5 || key.len > sizeof w->buffer || !(tarn_span_at(key, 0) & FLAG_ZONE)
+            || !(tarn_span_at(key, 1) & FLAG_SEP) || tarn_span_at(key, 2) != 3
+            || !tarn_dns_sec_supports(tarn_span_at(key, 3)))
             continue;
-        struct tarn_bytes copy = tarn_bytes_first(buffer, key->len);
-        tarn_bytes_copy(copy, *key);
-        *revoked = (tarn_span_at(*key, 1) & FLAG_REVOKE) != 0;
+        struct tarn_bytes copy = tarn_bytes_first(TARN_BYTES_ARRAY(w->buffer), key.len);
+        tarn_bytes_copy(copy, key);
+        w->revoked = (tarn_span_at(key, 1) & FLAG_REVOKE) != 0;
         *tarn_bytes_at(copy, 1) &= (uint8_t)~FLAG_REVOKE;
-        *plain = tarn_bytes_span(copy);
+        w->plain = tarn_bytes_span(copy);
+        w->seen++;
         return true;
     }
     return false;
@@ -167,16 +175,11 @@ static bool signed_by(struct job *j, struct tarn_span key) {
 
 /* Section 2.1: who has the key can end the trust in it, and nobody else. */
 static void take_revocations(struct job *j) {
-    uint8_t buffer[TARN_TRUST_KEY_BYTES_MAX];
-    struct tarn_span keys = j->keys, key, plain;
-    bool revoked;
-    for (unsigned i = 0;
-         i < RECORDS_SEEN_MAX && next_key(&keys, TARN_BYTES_ARRAY(buffer), &key, &plain, &revoked);
-         i++) {
-        struct tarn_trust_key *k = revoked ? find(j->a, plain) : NULL;
-        if (!k || !tarn_trust_key_trusted(k) || !signed_by(j, key))
+    for (struct walk w = {.rest = j->keys}; next_key(&w);) {
+        struct tarn_trust_key *k = w.revoked ? find(j->a, w.plain) : NULL;
+        if (!k || !tarn_trust_key_trusted(k) || !signed_by(j, w.key))
             continue;
-        adopt(j->a, k, plain);
+        adopt(j->a, k, w.plain);
         k->state = TARN_TRUST_REVOKED;
         k->until_s = j->now + TARN_TRUST_REMOVE_SECONDS;
         j->a->changes++;
@@ -184,14 +187,9 @@ static void take_revocations(struct job *j) {
 }
 
 static bool is_trusted(struct job *j) {
-    uint8_t buffer[TARN_TRUST_KEY_BYTES_MAX];
-    struct tarn_span keys = j->keys, key, plain;
-    bool revoked;
-    for (unsigned i = 0;
-         i < RECORDS_SEEN_MAX && next_key(&keys, TARN_BYTES_ARRAY(buffer), &key, &plain, &revoked);
-         i++) {
-        struct tarn_trust_key *k = revoked ? NULL : find(j->a, plain);
-        if (k && tarn_trust_key_trusted(k) && signed_by(j, key))
+    for (struct walk w = {.rest = j->keys}; next_key(&w);) {
+        struct tarn_trust_key *k = w.revoked ? NULL : find(j->a, w.plain);
+        if (k && tarn_trust_key_trusted(k) && signed_by(j, w.key))
             return true;
     }
     return false;
@@ -223,19 +221,14 @@ static void see(struct job *j, struct tarn_trust_key *k, struct tarn_span key) {
 
 /* Section 4.1, of a set that is trusted. */
 static void take_keys(struct job *j) {
-    uint8_t buffer[TARN_TRUST_KEY_BYTES_MAX];
-    struct tarn_span keys = j->keys, key, plain;
-    bool revoked;
-    for (unsigned i = 0;
-         i < RECORDS_SEEN_MAX && next_key(&keys, TARN_BYTES_ARRAY(buffer), &key, &plain, &revoked);
-         i++) {
-        struct tarn_trust_key *k = revoked ? NULL : find(j->a, plain);
-        if (revoked)
+    for (struct walk w = {.rest = j->keys}; next_key(&w);) {
+        struct tarn_trust_key *k = find(j->a, w.plain);
+        if (w.revoked)
             continue;
         if (k)
-            see(j, k, plain);
+            see(j, k, w.plain);
         else
-            pend(j, plain);
+            pend(j, w.plain);
     }
     for (unsigned i = 0; i < TARN_TRUST_KEYS_MAX; i++) {
         struct tarn_trust_key *k = &TARN_AT(j->a->keys, i);
