@@ -49,7 +49,7 @@ bool dnsd_sign(struct dnsd *d, struct dnsd_zone *z, struct tarn_dns_zone *zone) 
     if (k)
         err = tarn_dns_key_parse(&k->key, TARN_DNS_KEY_SEP, tarn_bytes_span(file));
     if (file.len) {
-        tarn_bytes_fill(file, 0);
+        tarn_bytes_wipe(file);
         tarn_alloc_put(tarn_env_alloc(d->env), file.ptr, file.len);
     }
     if (!err)

@@ -82,11 +82,15 @@ enum tarn_err tarn_dns_key_parse(struct tarn_dns_key *key, uint16_t flags, struc
     }
     struct tarn_span number_bytes = tarn_writer_span(&w);
     /* A scalar is a number, of which some writers leave zeroes in front out. */
-    if (algorithm != TARN_DNS_ECDSAP256SHA256 || number_bytes.len >= sizeof padded)
-        return tarn_dns_key_init(key, flags, (uint8_t)algorithm, number_bytes);
-    tarn_bytes_copy(tarn_bytes_after(TARN_BYTES_ARRAY(padded), sizeof padded - number_bytes.len),
-                    number_bytes);
-    return tarn_dns_key_init(key, flags, (uint8_t)algorithm, TARN_SPAN_ARRAY(padded));
+    if (algorithm == TARN_DNS_ECDSAP256SHA256 && number_bytes.len < sizeof padded) {
+        size_t zeroes = sizeof padded - number_bytes.len;
+        tarn_bytes_copy(tarn_bytes_after(TARN_BYTES_ARRAY(padded), zeroes), number_bytes);
+        number_bytes = TARN_SPAN_ARRAY(padded);
+    }
+    enum tarn_err err = tarn_dns_key_init(key, flags, (uint8_t)algorithm, number_bytes);
+    tarn_bytes_wipe(TARN_BYTES_ARRAY(secret));
+    tarn_bytes_wipe(TARN_BYTES_ARRAY(padded));
+    return err;
 }
 
 void tarn_dns_key_ds(const struct tarn_dns_key *key, struct tarn_span zone, struct tarn_writer *w) {
