@@ -305,6 +305,13 @@ static void put_false_sigs(const struct tarn_dns_question *q, unsigned count) {
     }
 }
 
+static void put_address(const struct tarn_dns_question *q, unsigned false_sigs) {
+    static const uint8_t a[] = {192, 0, 2, 1};
+    (void)!tarn_dns_put_rr(&net_out.b, TARN_DNS_ANSWER, tarn_dns_name_span(&q->name), TARN_DNS_A,
+                           TARN_DNS_IN, 3600, TARN_SPAN_ARRAY(a));
+    put_false_sigs(q, false_sigs);
+}
+
 static void keytrap(const struct tarn_endpoint *e, bool stream, const struct tarn_dns_question *q) {
     (void)e;
     (void)stream;
@@ -321,10 +328,7 @@ static void keytrap(const struct tarn_endpoint *e, bool stream, const struct tar
         net_put_text(TARN_DNS_ANSWER, ". 3600 NS a.root.\n");
         net_put_text(TARN_DNS_EXTRA, "a.root. 3600 A 10.0.0.1\n");
     } else {
-        static const uint8_t a[] = {192, 0, 2, 1};
-        (void)!tarn_dns_put_rr(&net_out.b, TARN_DNS_ANSWER, tarn_dns_name_span(&q->name),
-                               TARN_DNS_A, TARN_DNS_IN, 3600, TARN_SPAN_ARRAY(a));
-        put_false_sigs(q, 60);
+        put_address(q, 60);
     }
     net_reply();
 }
@@ -341,6 +345,45 @@ Test(bounds, keytrap_many_keys_of_one_tag_and_many_signatures_cve_2023_50387) {
     tarn_recursor_stats(net.r, &st);
     cr_assert_gt(st.failed_verifications, 2, "the keys are found good, and the trap is entered");
     cr_assert_leq(st.verifications, 24);
+}
+
+static unsigned asked_for_www; /* a bit for each server */
+
+static void three_servers(const struct tarn_endpoint *e, bool stream,
+                          const struct tarn_dns_question *q) {
+    if (q->type == TARN_DNS_NS && q->name.len == 1) {
+        net_say(TARN_DNS_AA, ". 3600 NS a.root.\n. 3600 NS b.root.\n. 3600 NS c.root.\n", NULL,
+                "a.root. 3600 A 10.0.0.1\nb.root. 3600 A 10.0.0.2\nc.root. 3600 A 10.0.0.3\n");
+        return;
+    }
+    unsigned bit = 1u << e->addr.bytes[15];
+    if (q->type != TARN_DNS_A) {
+        if (asked_for_www & bit)
+            net_say(TARN_DNS_REFUSED, NULL, NULL, NULL); /* so it is another that has the keys */
+        else
+            keytrap(e, stream, q);
+        return;
+    }
+    asked_for_www |= bit;
+    net_begin(TARN_DNS_AA);
+    put_address(q, 1);
+    net_reply();
+}
+
+Test(bounds, who_gave_the_keys_is_not_avoided_for_who_gave_the_answer) {
+    for (unsigned round = 0; round < 8; round++) {
+        net_free();
+        memset(&net, 0, sizeof net);
+        tarn_random_seeded_init(&net.random, 7);
+        make_keys(1);
+        cr_assert(net_new((struct tarn_recursor_config){
+            .anchors = &anchor, .anchor_count = 1, .no_minimisation = true}));
+        tarn_random_seeded_init(&net.random, 100 + round);
+        asked_for_www = 0;
+        net.script = three_servers;
+        cr_assert_eq(costs("www.", TARN_DNS_A), TARN_DNS_SERVFAIL);
+        cr_assert_eq(asked_for_www, 14, "each is asked once: %x, round %u", asked_for_www, round);
+    }
 }
 
 static unsigned signer_asked;

@@ -169,7 +169,9 @@ static void finish(struct tarn_recursor *r, struct task *t, enum outcome outcome
         t->waiters = w->next_waiter;
         w->child = NULL;
         w->child_outcome = outcome;
-        w->source = t->source;
+        /* Whose answer it was; of what came along with another, perhaps whose that was. */
+        if (t->kind == TASK_FETCH || tarn_ip_addr_is_any(&w->source))
+            w->source = t->source;
         if (!w->ede || w->kind == TASK_QUESTION)
             w->ede = t->ede;
         task_ready(r, w);
