@@ -229,6 +229,7 @@ Test(service, rfc7766_several_queries_in_any_pieces) {
 Test(service, idle_and_oversized_connections_end) {
     struct tarn_flow *flow = dial(), *other;
     size_t n;
+    now += TARN_SEC(5);
     say(flow, TARN_SPAN_LIT("\0\5ab"), 100);
     cr_assert_eq(tarn_dns_service_deadline(service), now + TARN_SEC(10));
     now += TARN_SEC(10);
@@ -245,6 +246,17 @@ Test(service, idle_and_oversized_connections_end) {
     turn();
     cr_assert_eq(stats().broken, 1);
     tarn_flow_close(other);
+}
+
+Test(service, who_reads_what_it_asked_for_is_not_idle) {
+    struct tarn_flow *flow = dial();
+    size_t n;
+    say(flow, framed("example.", "AXFR"), 100);
+    now += TARN_SEC(5);
+    cr_assert_eq(tarn_flow_read(flow, tarn_bytes_of(heard, 2000), &n), TARN_OK);
+    turn();
+    cr_assert_eq(tarn_dns_service_deadline(service), now + TARN_SEC(10));
+    tarn_flow_abort(flow);
 }
 
 Test(service, the_longest_idle_connection_makes_room) {
