@@ -126,6 +126,27 @@ Test(resume, keys_rotate_and_the_one_before_is_still_known) {
     cr_assert_eq(tickets.stats.expired, 1);
 }
 
+/* A handshake may begin before another that makes a new key, and end after it. */
+Test(resume, an_older_connection_makes_no_new_key) {
+    init(0);
+    connect_full(1);
+    struct tarn_tls_ticket_key first = tickets.keys[0], second;
+    static const int64_t begun[] = {100, 99, 1};
+    for (size_t i = 0; i < TARN_COUNT_OF(begun); i++) {
+        memset(slots, 0, sizeof slots);
+        rig.later = begun[i];
+        connect_full(2 + i);
+        cr_assert(!memcmp(&first, &tickets.keys[1], sizeof first), "begun at %zu", i);
+        if (i == 0)
+            second = tickets.keys[0];
+        cr_assert(!memcmp(&second, &tickets.keys[0], sizeof second));
+    }
+    memset(slots, 0, sizeof slots); /* but where the clock was set back there is one */
+    rig.later = 0;
+    connect_full(9);
+    cr_assert(!memcmp(&second, &tickets.keys[1], sizeof second));
+}
+
 Test(resume, another_name_is_a_full_handshake) {
     init(0);
     connect_full(1);

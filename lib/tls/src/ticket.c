@@ -53,12 +53,14 @@ static void make_key(struct tarn_tls_ticket_key *key, struct tarn_random *random
     key->on = true;
 }
 
-/* The key that is sealed with now: the one before stays for as long as its tickets may live. */
+/* The key that is sealed with now: the one before stays for as long as its tickets may live. A
+ * connection may have begun before the newest was made; a clock that is set back further than a
+ * ticket lives makes another. */
 static const struct tarn_tls_ticket_key *current(struct tarn_tls *t) {
     struct tarn_tls_tickets *s = t->config->tickets;
     struct tarn_tls_ticket_key *newest = &TARN_AT(s->keys, 0);
-    int64_t age = t->now - newest->made;
-    if (newest->on && age >= 0 && age < s->lifetime_s)
+    int64_t age = t->now - newest->made, lifetime = s->lifetime_s;
+    if (newest->on && age > -lifetime && age < lifetime)
         return newest;
     TARN_AT(s->keys, 1) = *newest;
     make_key(newest, t->config->random, t->now);
