@@ -152,15 +152,6 @@ static enum tarn_tls_alert send_hello(struct tarn_tls *t) {
     return alert == FINE ? message_end(t, &w) : alert;
 }
 
-static enum tarn_tls_alert put_ccs(struct tarn_tls *t) {
-    struct tarn_writer w = tarn_writer_over(record_room(t));
-    if (t->compat_sent)
-        return FINE;
-    t->compat_sent = true;
-    tarn_writer_u8(&w, 1);
-    return tarn_writer_ok(&w) ? record_put(t, CONTENT_CCS, 1) : TARN_TLS_INTERNAL_ERROR;
-}
-
 /* Early data goes out behind the first ClientHello, under keys of its own. */
 enum tarn_tls_alert client_start(struct tarn_tls *t) {
     tarn_random_fill(t->config->random, TARN_BYTES_ARRAY(t->client_random));
@@ -173,7 +164,7 @@ enum tarn_tls_alert client_start(struct tarn_tls *t) {
     enum tarn_tls_alert alert = send_hello(t);
     if (alert != FINE || t->early != TARN_TLS_EARLY_OFFERED)
         return alert;
-    alert = put_ccs(t);
+    alert = compat_put(t);
     psk_start_early(t);
     return alert;
 }
@@ -269,7 +260,7 @@ static enum tarn_tls_alert retry_hello(struct tarn_tls *t, const struct answer *
     if (t->early == TARN_TLS_EARLY_OFFERED)
         t->early = TARN_TLS_EARLY_REFUSED;
     t->tx.on = false;
-    enum tarn_tls_alert alert = put_ccs(t);
+    enum tarn_tls_alert alert = compat_put(t);
     if (alert == FINE)
         alert = send_hello(t);
     t->cookie = TARN_SPAN_EMPTY;
@@ -399,7 +390,7 @@ enum tarn_tls_alert client_certificate_request(struct tarn_tls *t, struct tarn_s
  * was asked for, go out with the handshake's keys. */
 enum tarn_tls_alert client_after_finished(struct tarn_tls *t) {
     uint8_t handshake_secret[48];
-    enum tarn_tls_alert alert = put_ccs(t);
+    enum tarn_tls_alert alert = compat_put(t);
     if (alert != FINE)
         return alert;
     tarn_bytes_copy(TARN_BYTES_ARRAY(handshake_secret), TARN_SPAN_ARRAY(t->client_secret));

@@ -113,6 +113,9 @@ bool vector24(struct tarn_span *in, struct tarn_span *out);
 
 /* record.c */
 enum tarn_tls_alert record_put(struct tarn_tls *t, uint8_t type, size_t len);
+enum tarn_tls_alert ccs_put(struct tarn_tls *t);
+/* The one that means nothing, for those in between (RFC 8446 appendix D.4): once, if at all. */
+enum tarn_tls_alert compat_put(struct tarn_tls *t);
 /* A handshake message of `len` bytes that stands in message_room, in as many records as it takes.
  */
 enum tarn_tls_alert records_put(struct tarn_tls *t, size_t len);

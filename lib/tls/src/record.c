@@ -108,6 +108,19 @@ enum tarn_tls_alert record_put(struct tarn_tls *t, uint8_t type, size_t len) {
     return FINE;
 }
 
+enum tarn_tls_alert ccs_put(struct tarn_tls *t) {
+    if (tarn_bytes_copy(record_room(t), TARN_SPAN_LIT("\x01")) != 1)
+        return TARN_TLS_INTERNAL_ERROR;
+    return record_put(t, CONTENT_CCS, 1);
+}
+
+enum tarn_tls_alert compat_put(struct tarn_tls *t) {
+    if (t->session_id_len == 0 || t->compat_sent)
+        return FINE;
+    t->compat_sent = true;
+    return ccs_put(t);
+}
+
 struct tarn_bytes message_room(struct tarn_tls *t) {
     struct tarn_bytes rest = tarn_bytes_after(t->out, t->out_len + text_at(t));
     size_t bytes = rest.len > OUT_RESERVE ? rest.len - OUT_RESERVE : 0;
@@ -137,9 +150,7 @@ enum tarn_tls_alert records_put(struct tarn_tls *t, size_t len) {
 /* A client says nothing between the ServerHello and the Finished, but has keys; what it says then
  * is protected, behind the record that is for those in between (appendix D.4). */
 static void protect_early(struct tarn_tls *t) {
-    if (!t->compat_sent && tarn_bytes_copy(room(t, OUT_RESERVE), TARN_SPAN_LIT("\x01")) == 1)
-        (void)record_put(t, CONTENT_CCS, 1);
-    t->compat_sent = true;
+    (void)compat_put(t);
     keys_set(t, &t->tx, t->client_secret);
 }
 

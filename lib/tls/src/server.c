@@ -292,15 +292,6 @@ static void put_version(struct tarn_writer *w) {
     tarn_writer_u16be(w, 0x0304);
 }
 
-static enum tarn_tls_alert put_ccs(struct tarn_tls *t) {
-    struct tarn_writer w = tarn_writer_over(record_room(t));
-    if (t->session_id_len == 0 || t->compat_sent)
-        return FINE;
-    t->compat_sent = true;
-    tarn_writer_u8(&w, 1);
-    return tarn_writer_ok(&w) ? record_put(t, CONTENT_CCS, 1) : TARN_TLS_INTERNAL_ERROR;
-}
-
 static enum tarn_tls_alert send_retry(struct tarn_tls *t) {
     transcript_retry(t);
     t->retried = true;
@@ -313,7 +304,7 @@ static enum tarn_tls_alert send_retry(struct tarn_tls *t) {
     tarn_writer_u16be(&w, group_id(t->group));
     vector_close(&w, ext);
     enum tarn_tls_alert alert = message_end(t, &w);
-    return alert == FINE ? put_ccs(t) : alert;
+    return alert == FINE ? compat_put(t) : alert;
 }
 
 static enum tarn_tls_alert send_hello(struct tarn_tls *t, struct tarn_span share) {
@@ -340,7 +331,7 @@ static enum tarn_tls_alert send_hello(struct tarn_tls *t, struct tarn_span share
     if (alert == FINE)
         alert = message_end(t, &w);
     if (alert == FINE)
-        alert = put_ccs(t);
+        alert = compat_put(t);
     if (alert != FINE)
         return alert;
     schedule_handshake(t, tarn_span_of(shared, len));

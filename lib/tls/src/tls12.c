@@ -72,10 +72,7 @@ static void finished_data(const struct tarn_tls *t, bool of_client, uint8_t out[
 
 enum tarn_tls_alert tls12_send_finished(struct tarn_tls *t) {
     uint8_t data[FINISHED_BYTES];
-    struct tarn_writer ccs = tarn_writer_over(record_room(t));
-    tarn_writer_u8(&ccs, 1);
-    enum tarn_tls_alert alert =
-        tarn_writer_ok(&ccs) ? record_put(t, CONTENT_CCS, 1) : TARN_TLS_INTERNAL_ERROR;
+    enum tarn_tls_alert alert = ccs_put(t);
     if (alert != FINE)
         return alert;
     set_keys(t, &t->tx, !t->config->server);
