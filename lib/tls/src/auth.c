@@ -159,19 +159,11 @@ static struct tarn_span signed_text(const struct tarn_tls *t, bool by_server, ui
     return tarn_writer_span(&w);
 }
 
-/* The transcript's digest for a prehashed scheme. */
-static struct tarn_span digest_for(const struct tarn_tls *t, const struct tarn_scheme *s,
-                                   struct tarn_bytes out) {
-    struct tarn_digest_ctx c = s->digest == &tarn_sha384 ? t->transcript_384 : t->transcript_256;
-    out = tarn_bytes_first(out, s->digest->digest_bytes);
-    tarn_digest_final(&c, out);
-    return tarn_bytes_span(out);
-}
-
 enum tarn_tls_alert send_certificate_verify(struct tarn_tls *t) {
     if (t->version == TARN_TLS_12) {
         t->scheme = prehashed(t->scheme);
-        t->to_sign_len = (uint8_t)digest_for(t, t->scheme, TARN_BYTES_ARRAY(t->to_sign)).len;
+        t->to_sign_len =
+            (uint8_t)transcript_hash_with(t, t->scheme->digest, TARN_SPAN_EMPTY, t->to_sign).len;
     } else {
         t->to_sign_len = (uint8_t)signed_text(t, t->config->server, t->to_sign).len;
     }
@@ -358,7 +350,7 @@ enum tarn_tls_alert check_signature(struct tarn_tls *t, struct tarn_span *in, st
         if (!scheme || !fits)
             break;
         if (by_transcript)
-            text = digest_for(t, scheme, TARN_BYTES_ARRAY(digest));
+            text = transcript_hash_with(t, scheme->digest, TARN_SPAN_EMPTY, digest);
         if (tarn_verify(&key, scheme, text, sig) != TARN_OK)
             return TARN_TLS_DECRYPT_ERROR;
         t->peer_has_cert = true;

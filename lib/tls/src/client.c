@@ -330,7 +330,7 @@ static enum tarn_tls_alert early_answer(struct tarn_tls *t, bool taken) {
 enum tarn_tls_alert client_encrypted_extensions(struct tarn_tls *t, struct tarn_span body) {
     struct tarn_span list, ext;
     uint32_t seen = 0;
-    uint16_t id, limit;
+    uint16_t id;
     bool early = false;
     if (!vector16(&body, &list) || body.len > 0)
         return TARN_TLS_DECODE_ERROR;
@@ -344,11 +344,7 @@ enum tarn_tls_alert client_encrypted_extensions(struct tarn_tls *t, struct tarn_
         if (id == EXT_ALPN && t->config->alpn_count > 0) {
             alert = alpn_accept(t, ext);
         } else if (id == EXT_RECORD_SIZE_LIMIT) {
-            if (!tarn_span_u16be(&ext, &limit) || ext.len > 0)
-                return TARN_TLS_DECODE_ERROR;
-            if (limit < 64)
-                return TARN_TLS_ILLEGAL_PARAMETER;
-            t->record_max = TARN_MIN((size_t)limit - 1, (size_t)RECORD_PLAIN_MAX);
+            alert = take_limit(t, ext);
         } else if (id == EXT_SERVER_NAME && t->name_len > 0) {
             alert = ext.len ? TARN_TLS_DECODE_ERROR : FINE;
         } else if (id == EXT_EARLY_DATA && t->early == TARN_TLS_EARLY_OFFERED) {

@@ -224,6 +224,7 @@ enum tarn_tls_alert psk_choose(struct tarn_tls *t, struct tarn_span message, str
                                struct tarn_span modes, struct tarn_span suites, bool wants_early);
 
 /* ticket.c, session.c */
+#define TICKET_PLAIN_BYTES_MAX (160 + TARN_TLS_SPKI_BYTES_MAX)
 struct ticket {
     uint8_t suite;
     uint64_t number;

@@ -6,7 +6,6 @@
 #define IDENTITIES_MAX 8   /* more are not looked at */
 #define AGE_TOLERANCE_S 10 /* of a ticket with early data: clocks, and the way here */
 #define PSK_DHE_KE 1
-#define TICKET_PLAIN_BYTES_MAX 1600
 
 static const struct tarn_digest *psk_hash(const struct tarn_tls *t) {
     return suite_at(t->psk_suite)->hash;
@@ -124,8 +123,6 @@ struct offer {
 static bool is_good(const struct tarn_tls *t, const struct ticket *ticket,
                     struct tarn_span suites) {
     uint8_t name[16];
-    bool suite = false;
-    uint16_t id;
     name_hash(t, name);
     if (ticket->suite >= SUITES || !suite_is_on(t, ticket->suite)
         || ticket->psk.len != suite_at(ticket->suite)->hash->digest_bytes
@@ -135,9 +132,7 @@ static bool is_good(const struct tarn_tls *t, const struct ticket *ticket,
         return false;
     if (t->config->client_auth == TARN_TLS_CLIENT_MUST && ticket->spki.len == 0)
         return false;
-    while (tarn_span_u16be(&suites, &id))
-        suite |= id == suite_at(ticket->suite)->id;
-    return suite;
+    return list_has(suites, suite_at(ticket->suite)->id);
 }
 
 /* Early data is for the first ticket, under its suite and protocol, and soon (section 8.3). */

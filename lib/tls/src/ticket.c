@@ -7,7 +7,6 @@
 #define TAG_BYTES 16
 #define AFTER_FULL 2 /* a browser comes back with several connections */
 #define AFTER_RESUMED 1
-#define SPKI_BYTES_MAX 1200
 
 void tarn_tls_tickets_init(struct tarn_tls_tickets *tickets, uint64_t *used, size_t used_words,
                            uint32_t lifetime_s) {
@@ -143,7 +142,7 @@ bool ticket_open(struct tarn_tls *t, struct tarn_span sealed, struct tarn_bytes 
 
 static enum tarn_tls_alert send_ticket(struct tarn_tls *t, uint8_t index) {
     struct tarn_tls_tickets *s = t->config->tickets;
-    uint8_t psk[48], name[16], plain[160 + SPKI_BYTES_MAX], nonce[NONCE_BYTES];
+    uint8_t psk[48], name[16], plain[TICKET_PLAIN_BYTES_MAX], nonce[NONCE_BYTES];
     const struct tarn_tls_ticket_key *key = current(t);
     int64_t lifetime = s->lifetime_s;
     /* No longer than the certificate that the client showed, or the ticket it came with. */
