@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Tickets and early data: what brings a client back sooner, and what must not. */
+#define _GNU_SOURCE
 #include "rig.h"
 
 #include <criterion/criterion.h>
@@ -188,6 +189,30 @@ Test(resume, a_retry_keeps_the_ticket) {
     cr_assert(resumes(2, 1 << 20));
     cr_assert(rig.server.tls.retried);
     cr_assert_eq(tarn_tls_early_of(&rig.client.tls), TARN_TLS_EARLY_REFUSED);
+}
+
+/* psk_key_exchange_modes, of a client that has no ticket yet. */
+Test(resume, modes_are_whole_and_one_of_them_is_of_use) {
+    static const struct {
+        const char *modes;
+        enum tarn_tls_alert alert;
+        bool of_use;
+    } cases[] = {{"\x01\x01", TARN_TLS_FINE, true},
+                 {"\x01\x00", TARN_TLS_FINE, false},
+                 {"\x02\x01", TARN_TLS_DECODE_ERROR, false},
+                 {"\x00\x01", TARN_TLS_DECODE_ERROR, false}};
+    bool theirs;
+    init(0);
+    for (size_t i = 0; i < TARN_COUNT_OF(cases); i++) {
+        rig_start(&rig, i);
+        size_t n = rig_take(&rig.client, rig.wire, sizeof rig.wire);
+        uint8_t *at = memmem(rig.wire, n, "\x00\x2d\x00\x02\x01\x01", 6);
+        cr_assert(at);
+        memcpy(at + 4, cases[i].modes, 2);
+        rig_feed(&rig.server, rig.wire, n, 1 << 20);
+        cr_assert_eq(tarn_tls_alert_of(&rig.server.tls, &theirs), cases[i].alert, "case %zu", i);
+        cr_assert_eq(rig.server.tls.may_resume, cases[i].of_use, "case %zu", i);
+    }
 }
 
 /* The client's early data is `text`; what the server read before the handshake was done, to `out`.

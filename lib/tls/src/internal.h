@@ -217,11 +217,13 @@ void psk_put_binder(struct tarn_tls *t, struct tarn_writer *w);
 /* The keys of early data, once the ClientHello has been sent. */
 void psk_start_early(struct tarn_tls *t);
 void psk_forget(struct tarn_tls *t);
+/* psk_key_exchange_modes (section 4.2.9), which go before. */
+enum tarn_tls_alert psk_take_modes(struct tarn_tls *t, struct tarn_span ext);
 /* `ext` is pre_shared_key of the ClientHello `message`. Sets t->resumed, the suite and the key
  * where a ticket of ours is among them, and says which; the suites that may be taken are in
  * `suites`. */
 enum tarn_tls_alert psk_choose(struct tarn_tls *t, struct tarn_span message, struct tarn_span ext,
-                               struct tarn_span modes, struct tarn_span suites, bool wants_early);
+                               struct tarn_span suites, bool wants_early);
 
 /* ticket.c, session.c */
 #define TICKET_PLAIN_BYTES_MAX (160 + TARN_TLS_SPKI_BYTES_MAX)

@@ -114,6 +114,15 @@ void psk_start_early(struct tarn_tls *t) {
 
 /* -- server -- */
 
+enum tarn_tls_alert psk_take_modes(struct tarn_tls *t, struct tarn_span ext) {
+    struct tarn_span modes;
+    size_t at;
+    if (!vector8(&ext, &modes) || ext.len > 0 || modes.len == 0)
+        return TARN_TLS_DECODE_ERROR;
+    t->may_resume = tarn_span_find(modes, PSK_DHE_KE, &at);
+    return FINE;
+}
+
 struct offer {
     struct tarn_span sealed, binder;
     uint32_t age;
@@ -193,20 +202,15 @@ static enum tarn_tls_alert parse(struct tarn_span ext, struct tarn_span *ids,
 }
 
 enum tarn_tls_alert psk_choose(struct tarn_tls *t, struct tarn_span message, struct tarn_span ext,
-                               struct tarn_span modes, struct tarn_span suites, bool wants_early) {
-    struct tarn_span ids, binders, mode_list;
-    uint8_t plain[TICKET_PLAIN_BYTES_MAX], mode;
+                               struct tarn_span suites, bool wants_early) {
+    struct tarn_span ids, binders;
+    uint8_t plain[TICKET_PLAIN_BYTES_MAX];
     struct ticket ticket;
     struct offer o;
-    bool dhe = false;
     enum tarn_tls_alert alert = parse(ext, &ids, &binders);
     if (alert != FINE)
         return alert;
-    if (!vector8(&modes, &mode_list) || modes.len > 0 || mode_list.len == 0)
-        return TARN_TLS_DECODE_ERROR;
-    while (tarn_span_u8(&mode_list, &mode))
-        dhe |= mode == PSK_DHE_KE;
-    if (!t->config->tickets || !dhe)
+    if (!t->config->tickets || !t->may_resume)
         return FINE;
     struct tarn_span cut = tarn_span_first(message, message.len - binders.len - 2);
     for (size_t i = 0; i < IDENTITIES_MAX && ids.len > 0 && !t->resumed && alert == FINE; i++) {

@@ -232,11 +232,10 @@ static enum tarn_tls_alert take_fragment(struct tarn_tls *t, struct tarn_span ex
 static enum tarn_tls_alert authenticate(struct tarn_tls *t, const struct hello *h,
                                         struct tarn_span message) {
     enum tarn_tls_alert alert = FINE;
-    struct tarn_span modes = tarn_span_after(h->psk_modes, 1);
-    for (uint8_t mode; tarn_span_u8(&modes, &mode);)
-        t->may_resume |= mode == 1; /* psk_dhe_ke */
-    if (h->has_psk)
-        alert = psk_choose(t, message, h->psk, h->psk_modes, h->suites, h->has_early);
+    if (h->has_psk_modes)
+        alert = psk_take_modes(t, h->psk_modes);
+    if (alert == FINE && h->has_psk)
+        alert = psk_choose(t, message, h->psk, h->suites, h->has_early);
     if (alert != FINE || t->resumed)
         return alert;
     if (!h->has_schemes)
