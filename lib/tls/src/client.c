@@ -115,7 +115,7 @@ static void put_small_extensions(struct tarn_tls *t, struct tarn_writer *w) {
     tarn_writer_u16be(w, 2);
     tarn_writer_u16be(w, RECORD_PLAIN_MAX + 1);
     if (version_is_on(t, TARN_TLS_12))
-        tls12_put_hello(t, w);
+        tls12_put_hello(w);
     if (version_is_on(t, TARN_TLS_13)) {
         if (t->config->sessions)
             psk_put_modes(w);

@@ -49,6 +49,7 @@ enum extension {
     EXT_KEY_SHARE = 51,
     EXT_RENEGOTIATION = 0xff01,
 };
+#define NAMED_CURVE 3                                       /* TLS 1.2, RFC 8422 section 5.4 */
 enum cert_type { CERT_TYPE_RSA = 1, CERT_TYPE_ECDSA = 64 }; /* TLS 1.2, RFC 8422 section 5.5 */
 /* What message comes next. */
 enum phase {
@@ -250,6 +251,8 @@ enum tarn_tls_alert take_limit(struct tarn_tls *t, struct tarn_span ext);
 enum tarn_tls_alert tls12_message(struct tarn_tls *t, struct tarn_span message,
                                   struct tarn_span body);
 enum tarn_tls_alert tls12_change_cipher_spec(struct tarn_tls *t, struct tarn_span body);
+/* ec_point_formats (RFC 8422 section 5.1.2). */
+enum tarn_tls_alert tls12_take_points(struct tarn_span ext);
 void tls12_master(struct tarn_tls *t, struct tarn_span shared);
 enum tarn_tls_alert tls12_send_finished(struct tarn_tls *t);
 enum tarn_err tls12_export(const struct tarn_tls *t, const char *label, struct tarn_span context,
@@ -260,7 +263,7 @@ enum tarn_tls_alert tls12_server_hello(struct tarn_tls *t, const struct hello *h
 enum tarn_tls_alert tls12_server_signed(struct tarn_tls *t, struct tarn_span signature);
 enum tarn_tls_alert tls12_client_key(struct tarn_tls *t, struct tarn_span message,
                                      struct tarn_span body);
-void tls12_put_hello(const struct tarn_tls *t, struct tarn_writer *w);
+void tls12_put_hello(struct tarn_writer *w);
 enum tarn_tls_alert tls12_client_server_hello(struct tarn_tls *t, struct tarn_span message,
                                               struct tarn_span body);
 enum tarn_tls_alert tls12_server_key(struct tarn_tls *t, struct tarn_span body);

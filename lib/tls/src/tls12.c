@@ -35,6 +35,15 @@ static void prf(const struct tarn_digest *hash, struct tarn_span secret, const c
     tarn_bytes_wipe(TARN_BYTES_ARRAY(block));
 }
 
+/* Uncompressed points are the only ones there are. */
+enum tarn_tls_alert tls12_take_points(struct tarn_span ext) {
+    struct tarn_span formats;
+    size_t at;
+    if (!vector8(&ext, &formats) || ext.len > 0 || formats.len == 0)
+        return TARN_TLS_DECODE_ERROR;
+    return tarn_span_find(formats, 0, &at) ? FINE : TARN_TLS_ILLEGAL_PARAMETER;
+}
+
 void tls12_master(struct tarn_tls *t, struct tarn_span shared) {
     uint8_t hash[64];
     const struct tarn_span all[3] = {transcript_hash(t, hash)};

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "internal.h"
 
-#define NAMED_CURVE 3        /* RFC 8422 section 5.4 */
 #define KEY_AT (32 + 32 + 4) /* the server's key in what it signed */
 
-void tls12_put_hello(const struct tarn_tls *t, struct tarn_writer *w) {
-    (void)t;
+void tls12_put_hello(struct tarn_writer *w) {
     tarn_writer_u32be(w, (uint32_t)EXT_MASTER_SECRET << 16);
     tarn_writer_u32be(w, (uint32_t)EXT_RENEGOTIATION << 16 | 1);
     tarn_writer_u8(w, 0);
@@ -33,19 +31,12 @@ static enum tarn_tls_alert parse(struct answer *a, struct tarn_span body) {
 
 static enum tarn_tls_alert extension(struct tarn_tls *t, struct answer *a, uint16_t id,
                                      struct tarn_span ext) {
-    struct tarn_span points;
     switch (id) {
     case EXT_MASTER_SECRET: t->extended = true; return ext.len ? TARN_TLS_DECODE_ERROR : FINE;
     case EXT_RENEGOTIATION:
         a->has_renegotiation = true;
         return tarn_span_equal(ext, TARN_SPAN_LIT("\0")) ? FINE : TARN_TLS_HANDSHAKE_FAILURE;
-    case EXT_POINT_FORMATS:
-        if (!vector8(&ext, &points) || ext.len > 0 || points.len == 0)
-            return TARN_TLS_DECODE_ERROR;
-        for (uint8_t format; tarn_span_u8(&points, &format);)
-            if (format == 0)
-                return FINE;
-        return TARN_TLS_ILLEGAL_PARAMETER;
+    case EXT_POINT_FORMATS: return tls12_take_points(ext);
     case EXT_SERVER_NAME:
         if (t->name_len > 0)
             return ext.len ? TARN_TLS_DECODE_ERROR : FINE;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "internal.h"
 
-#define NAMED_CURVE 3 /* RFC 8422 section 5.4 */
-#define RANDOMS 64    /* what is signed in front of the key: both randoms */
+#define RANDOMS 64 /* what is signed in front of the key: both randoms */
 
 /* In both of these an empty one is the only right one: no handshake was before. */
 static enum tarn_tls_alert check_bindings(struct tarn_tls *t, const struct hello *h) {
@@ -12,24 +11,6 @@ static enum tarn_tls_alert check_bindings(struct tarn_tls *t, const struct hello
         return TARN_TLS_DECODE_ERROR;
     t->extended = h->has_master_secret;
     return t->extended || t->config->old_master_secret ? FINE : TARN_TLS_HANDSHAKE_FAILURE;
-}
-
-static bool bytes_have(struct tarn_span list, uint8_t wanted) {
-    uint8_t v;
-    while (tarn_span_u8(&list, &v))
-        if (v == wanted)
-            return true;
-    return false;
-}
-
-/* Uncompressed points are the only ones there are. */
-static enum tarn_tls_alert check_points(const struct hello *h) {
-    struct tarn_span ext = h->points, list;
-    if (!h->has_points)
-        return FINE;
-    if (!vector8(&ext, &list) || ext.len > 0 || list.len == 0)
-        return TARN_TLS_DECODE_ERROR;
-    return bytes_have(list, 0) ? FINE : TARN_TLS_ILLEGAL_PARAMETER;
 }
 
 static enum tarn_tls_alert choose_curve(struct tarn_tls *t, const struct hello *h) {
@@ -77,11 +58,12 @@ static enum tarn_tls_alert choose_identity_and_suite(struct tarn_tls *t, const s
 }
 
 static enum tarn_tls_alert negotiate(struct tarn_tls *t, const struct hello *h) {
-    if (!bytes_have(h->compressions, 0))
+    size_t at;
+    if (!tarn_span_find(h->compressions, 0, &at))
         return TARN_TLS_ILLEGAL_PARAMETER;
     enum tarn_tls_alert alert = check_bindings(t, h);
-    if (alert == FINE)
-        alert = check_points(h);
+    if (alert == FINE && h->has_points)
+        alert = tls12_take_points(h->points);
     if (alert == FINE && !h->has_schemes) /* that would be SHA-1 */
         alert = TARN_TLS_HANDSHAKE_FAILURE;
     if (alert == FINE && !schemes_parse(h->schemes, &t->peer_schemes))
