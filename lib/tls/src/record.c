@@ -4,11 +4,10 @@
 
 #define EMPTY_RECORDS_MAX 32
 #define WARNINGS_MAX 4
-#define COMPAT_MAX                                                                                 \
-    1 /* of a client, which sends one; a server may be behind something that adds to it */
-#define SEQ_MAX                                                                                    \
-    ((uint64_t)1 << 23) /* then new keys, well below what AES-GCM bears (section 5.5)              \
-                         */
+/* Of a client, which sends one; a server may be behind something that adds to it. */
+#define COMPAT_MAX 1
+/* Then new keys, well below what AES-GCM bears (section 5.5). */
+#define SEQ_MAX ((uint64_t)1 << 23)
 #define RECORDS_12_MAX ((uint64_t)1 << 24) /* TLS 1.2 has no way to new keys */
 #define OVERHEAD (RECORD_HEAD + 1 + TARN_AEAD_TAG_BYTES_MAX)
 
@@ -299,8 +298,8 @@ static enum tarn_tls_alert take_ccs(struct tarn_tls *t, struct tarn_span body) {
     return FINE;
 }
 
-/* What a client sent as early data, which is never taken here, cannot be opened: it is passed over
- * up to a bound (section 4.2.10). Before a second ClientHello any protected record is such. */
+/* What a client sent as early data, and was not taken, cannot be opened: it is passed over up to a
+ * bound (section 4.2.10). Before a second ClientHello any protected record is such. */
 static bool is_early_data(struct tarn_tls *t, size_t len) {
     if (t->early_bytes < len || (t->rx.on && t->rx.seq > 0))
         return false;

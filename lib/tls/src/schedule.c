@@ -138,15 +138,12 @@ void finished_mac(const struct tarn_tls *t, const uint8_t secret[48], uint8_t ou
 enum tarn_err tarn_tls_export(const struct tarn_tls *t, const char *label, struct tarn_span context,
                               struct tarn_bytes out) {
     uint8_t empty[64], hash[64], secret[48];
-    struct tarn_bytes e = tarn_bytes_of(empty, 0), h = e, s;
     if (t->phase != CONNECTED || tarn_span_str(label).len > 249
         || out.len > 255 * t->hash->digest_bytes)
         return TARN_INVALID;
     if (t->version == TARN_TLS_12)
         return tls12_export(t, label, context, out);
-    e = sized(t, empty);
-    h = sized(t, hash);
-    s = sized(t, secret);
+    struct tarn_bytes e = sized(t, empty), h = sized(t, hash), s = sized(t, secret);
     tarn_digest_of(t->hash, TARN_SPAN_EMPTY, e);
     tarn_digest_of(t->hash, context, h);
     expand_label(t->hash, sized_span(t, t->exporter), label, tarn_bytes_span(e), s);
