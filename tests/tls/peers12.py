@@ -6,10 +6,8 @@ certificates, and what must be refused.
 usage: peers12.py TLS-PEER TARN-X509
 """
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 
 import peers
 from peers import TEXT, check, echo_by, finish, stop, tarn_client, tarn_server
@@ -144,39 +142,14 @@ def itself():
         check(f'itself, suite {i}', got == TEXT and f'version 303 suite {i}' in said, len(got), said, finish(server))
 
 
-def keylogged():
-    """The master secret is the one that openssl has; so is what is exported from it."""
-    server, port = tarn_server('--keylog', 'keys.log')
-    _, log = echo_by(peers.openssl_client(port, '-tls1_2', '-keylogfile', 'theirs.log'), b'x\n')
-    finish(server)
-    with open('keys.log', encoding='ascii') as ours, open('theirs.log', encoding='ascii') as theirs:
-        mine = set(ours.read().split('\n'))
-        same = {line for line in theirs.read().split('\n') if line and not line.startswith('#')}
-    check('the secrets are those that openssl has', same and same <= mine, same, mine, log)
-
-
-def main():
-    missing = [t for t in ('openssl', 'gnutls-cli', 'gnutls-serv', 'curl') if not shutil.which(t)]
-    if missing:
-        print(f'SKIP: {", ".join(missing)} not installed')
-        return 77
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            peers.make_keys()
-            against_clients()
-            refused()
-            against_curl()
-            against_servers(40000 + os.getpid() % 20000)
-            itself()
-            keylogged()
-        finally:
-            for p in list(peers.running):
-                stop(p)
-            os.chdir('/')
-    print(f'{peers.passed} passed, {peers.failed} failed, 0 skipped')
-    return 1 if peers.failed else 0
+def parts():
+    against_clients()
+    refused()
+    against_curl()
+    against_servers(40000 + os.getpid() % 20000)
+    itself()
+    peers.keylogged('-tls1_2')
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(peers.run(parts, 'curl'))
