@@ -4,7 +4,6 @@
 
 #include "identity.h"
 
-#include <tarn/tls_flow.h>
 #include <tarn/tls_session.h>
 #include <tarn/x509_issue.h>
 

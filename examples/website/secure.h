@@ -3,7 +3,7 @@
 #define WEBSITE_SECURE_H
 
 #include <tarn/app.h>
-#include <tarn/flow.h>
+#include <tarn/tls_flow.h>
 
 /* The identity, for `name` where it is made here. It is had before anybody counts the memory that
  * is left. NULL: there is none, which was said, or not enough memory. */
@@ -13,7 +13,7 @@ struct secure *website_secure_new(struct tarn_env *env, struct tarn_span name);
 struct tarn_listener *website_secure(struct tarn_env *env, struct secure *secure,
                                      struct tarn_listener *below, uint32_t connections);
 
-/* What a connection may take, at most. */
-#define WEBSITE_TLS_BYTES ((size_t)48 << 10)
+/* What a connection takes. */
+#define WEBSITE_TLS_BYTES (TARN_TLS_MEMORY_BYTES + sizeof(struct tarn_tls))
 
 #endif
