@@ -38,6 +38,21 @@ Test(der, numbers_are_as_short_as_can_be_and_not_negative) {
     cr_assert(!positive(LIT("\x02\x00")));
 }
 
+static bool small(struct tarn_span contents, uint32_t want) {
+    uint32_t got;
+    return tarn_der_u32_of(contents, &got) && got == want;
+}
+
+Test(der, small_numbers_have_four_bytes) {
+    cr_assert(small(LIT("\x00"), 0));
+    cr_assert(small(LIT("\x01\x02"), 0x102));
+    cr_assert(small(LIT("\x00\xff\xff\xff\xff"), UINT32_MAX));
+    cr_assert(!small(LIT("\x01\x00\x00\x00\x00"), 0));
+    cr_assert(!small(LIT("\x00\x01"), 1));
+    cr_assert(!small(LIT("\xff"), 255));
+    cr_assert(!small(TARN_SPAN_EMPTY, 0));
+}
+
 static bool flags(struct tarn_span s, uint32_t want) {
     uint32_t got;
     return tarn_der_flags(&s, &got) && got == want;

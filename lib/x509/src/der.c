@@ -57,9 +57,9 @@ bool tarn_der_optional(struct tarn_span *in, uint8_t tag, struct tarn_span *valu
     return !*there || tarn_der_take(in, tag, value);
 }
 
-bool tarn_der_positive(struct tarn_span *in, struct tarn_span *number) {
-    if (!tarn_der_take(in, TARN_DER_INTEGER, number) || number->len == 0
-        || tarn_span_at(*number, 0) & 0x80)
+/* Of an INTEGER's contents. */
+static bool positive_of(struct tarn_span *number) {
+    if (number->len == 0 || tarn_span_at(*number, 0) & 0x80)
         return false;
     if (tarn_span_at(*number, 0) != 0 || number->len == 1)
         return true;
@@ -67,15 +67,23 @@ bool tarn_der_positive(struct tarn_span *in, struct tarn_span *number) {
     return (tarn_span_at(*number, 0) & 0x80) != 0;
 }
 
-bool tarn_der_u32(struct tarn_span *in, uint32_t *out) {
-    struct tarn_span number;
+bool tarn_der_positive(struct tarn_span *in, struct tarn_span *number) {
+    return tarn_der_take(in, TARN_DER_INTEGER, number) && positive_of(number);
+}
+
+bool tarn_der_u32_of(struct tarn_span value, uint32_t *out) {
     uint8_t byte;
-    if (!tarn_der_positive(in, &number) || number.len > 4)
+    if (!positive_of(&value) || value.len > 4)
         return false;
     *out = 0;
-    while (tarn_span_u8(&number, &byte))
+    while (tarn_span_u8(&value, &byte))
         *out = *out << 8 | byte;
     return true;
+}
+
+bool tarn_der_u32(struct tarn_span *in, uint32_t *out) {
+    struct tarn_span value;
+    return tarn_der_take(in, TARN_DER_INTEGER, &value) && tarn_der_u32_of(value, out);
 }
 
 bool tarn_der_bool(struct tarn_span *in, bool *out) {

@@ -108,12 +108,12 @@ static bool subject_key_id(struct tarn_span value, struct tarn_x509 *c) {
 
 static bool authority_key_id(struct tarn_span value, struct tarn_x509 *c) {
     struct tarn_span seq, skip;
-    bool there, issuer, serial;
+    bool there, serial;
     return tarn_der_take(&value, TARN_DER_SEQUENCE, &seq) && value.len == 0
            && tarn_der_optional(&seq, TARN_DER_CONTEXT | 0, &c->authority_key_id, &there)
-           && tarn_der_optional(&seq, TARN_DER_EXPLICIT | 1, &skip, &issuer)
-           && tarn_der_optional(&seq, TARN_DER_CONTEXT | 2, &skip, &serial) && issuer == serial
-           && seq.len == 0 && ((c->authority_by_name = issuer), true);
+           && tarn_der_optional(&seq, TARN_DER_EXPLICIT | 1, &skip, &c->authority_by_name)
+           && tarn_der_optional(&seq, TARN_DER_CONTEXT | 2, &skip, &serial)
+           && c->authority_by_name == serial && seq.len == 0;
 }
 
 static bool policies(struct tarn_span value, struct tarn_x509 *c) {
@@ -156,21 +156,10 @@ static bool policy_mappings(struct tarn_span value, struct tarn_x509 *c) {
     return true;
 }
 
-/* An INTEGER under an implicit tag. */
 static bool skip_certs(struct tarn_span *in, uint8_t tag, uint32_t *count) {
     struct tarn_span value;
     bool there;
-    if (!tarn_der_optional(in, tag, &value, &there))
-        return false;
-    if (!there)
-        return true;
-    if (value.len == 0 || tarn_span_at(value, 0) & 0x80
-        || (value.len > 1 && tarn_span_at(value, 0) == 0 && !(tarn_span_at(value, 1) & 0x80)))
-        return false;
-    *count = 0;
-    for (size_t i = 0; i < value.len; i++)
-        *count = *count >> 23 ? UINT32_MAX - 1 : *count << 8 | tarn_span_at(value, i);
-    return true;
+    return tarn_der_optional(in, tag, &value, &there) && (!there || tarn_der_u32_of(value, count));
 }
 
 static bool policy_constraints(struct tarn_span value, struct tarn_x509 *c) {

@@ -52,6 +52,8 @@ TARN_MUST_USE bool tarn_der_optional(struct tarn_span *in, uint8_t tag, struct t
 TARN_MUST_USE bool tarn_der_positive(struct tarn_span *in, struct tarn_span *number);
 /* A small one. */
 TARN_MUST_USE bool tarn_der_u32(struct tarn_span *in, uint32_t *out);
+/* The contents of an implicitly tagged one. */
+TARN_MUST_USE bool tarn_der_u32_of(struct tarn_span value, uint32_t *out);
 TARN_MUST_USE bool tarn_der_bool(struct tarn_span *in, bool *out);
 TARN_MUST_USE bool tarn_der_null(struct tarn_span *in);
 /* A BIT STRING of whole bytes (keys, signatures). */
