@@ -4,15 +4,14 @@
  * much as it sent.
  *
  * usage: tls-peer server|client PORT [--cert F --key F] [--ca F] [--name N] [--alpn A,B]
- * [--client-auth]
- *                 [--groups-off BITS] [--suites-off BITS] [--min 12|13] [--max 12|13] [--fallback]
- * [--keylog F] [--update] [--times N]
- * [--grease]
+ *                 [--client-auth] [--groups-off BITS] [--suites-off BITS] [--min 12|13]
+ *                 [--max 12|13] [--fallback] [--keylog F] [--update] [--times N] [--grease]
+ *                 [--staple F]
  *                 [--old-master-secret] (TLS 1.2 also without RFC 7627)
  *                 [--answer] (a server: a line for each text with an empty line at its end)
  *                 [--elsewhere] (the key signs on request, outside the engine)
- *                 [--staple F] [--tickets] [--early BYTES] (a server's tickets, a client's
- * sessions; with early data)
+ *                 [--tickets] (a server's tickets, a client's sessions)
+ *                 [--early BYTES] (the same, and early data)
  */
 #include <netinet/in.h>
 #include <stdio.h>
