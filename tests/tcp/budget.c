@@ -95,6 +95,36 @@ Test(budget, receive_buffer_holds_still_and_keeps_promises) {
     hand_done(&h);
 }
 
+Test(budget, receive_buffer_follows_a_reader_that_keeps_up) {
+    struct tarn_tcp_limits limits = {.rcv_buf_bytes_min = 4000, .rcv_buf_bytes_max = 30000};
+    struct hand h = hand_passive(0, &limits, NULL);
+    char piece[1001];
+    memset(piece, 'x', 1000);
+    piece[1000] = 0;
+    cr_assert_eq(info_of(h.flow).rcv_buf_bytes, 4000);
+    /* Who does not read is promised no more ... */
+    for (int i = 0; i < 4; i++)
+        hand_give(&h, ACK, piece);
+    net_turn(h.net);
+    hand_drop_all(h.net);
+    cr_assert_eq(info_of(h.flow).rcv_buf_bytes, 4000);
+    struct tarn_bytes all;
+    while (tarn_flow_peek(h.flow, &all) == TARN_OK)
+        tarn_flow_consume(h.flow, all.len);
+    net_turn(h.net);
+    hand_drop_all(h.net);
+    /* ... and who reads at once twice as much each time, up to the limit. */
+    for (int i = 0; i < 100; i++) {
+        hand_give(&h, ACK, piece);
+        tarn_flow_consume(h.flow, 1000);
+        net_turn(h.net);
+    }
+    hand_drop_all(h.net);
+    cr_assert_eq(info_of(h.flow).rcv_buf_bytes, 30000);
+    cr_assert_eq(info_of(h.flow).rcv_wnd_bytes, 30000);
+    hand_done(&h);
+}
+
 Test(budget, listener_gives_window_and_mss_from_the_syn_on) {
     struct hand h = hand_passive(0, NULL, NULL);
     struct tarn_tcp_budget b = {.rcv_buf_bytes = 8000, .mss_max = 700};

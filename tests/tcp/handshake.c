@@ -96,6 +96,34 @@ Test(handshake, rfc6528_3_first_numbers_follow_a_clock_and_a_secret) {
     net_free(net);
 }
 
+/* The timestamp that host 0 shows to `port` of the hand's. */
+static uint32_t tsval_for(struct hand *h, uint16_t port) {
+    struct hand other = *h;
+    other.peer_port = port;
+    other.timestamps = true;
+    struct seg syn = hand_syn(&other, WITH_TS), answer;
+    hand_send(h->net, &syn);
+    answer = hand_expect(h->net, SYN | ACK);
+    struct seg rst = {.src = port, .dst = 80, .seq = other.iss + 1, .flags = RST};
+    hand_send(h->net, &rst);
+    for (size_t i = 0; i + 10 <= answer.options_len; i++)
+        if (answer.options[i] == 8 && answer.options[i + 1] == 10)
+            return wire_u32(answer.options + i + 2);
+    cr_assert_fail("no timestamp");
+    return 0;
+}
+
+Test(handshake, rfc7323_5_4_each_connection_has_a_clock_of_its_own) {
+    struct hand h = hand_passive(0, NULL, NULL);
+    uint32_t one = tsval_for(&h, 6000), other = tsval_for(&h, 6001);
+    cr_assert_neq(one, other);
+    cr_assert_eq(tsval_for(&h, 6000), one, "the same for one pair of endpoints");
+    net_run_for(h.net, TARN_MS(250));
+    cr_assert_eq(tsval_for(&h, 6000), one + 250, "milliseconds");
+    cr_assert_eq(tsval_for(&h, 6001), other + 250);
+    hand_done(&h);
+}
+
 Test(handshake, half_open_connection_is_reset_only_exactly) {
     struct hand h = hand_passive(0, NULL, NULL);
     struct seg s = {.src = 6000, .dst = 80, .seq = 1, .flags = SYN, .wnd = 65535};
