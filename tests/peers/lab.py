@@ -30,7 +30,8 @@ def want(*programs):
 
 class Lab:
     def __init__(self, name):
-        self.name, self.spaces, self.children = f"tarn-{name}-{os.getpid()}", [], []
+        # Not by the process' number alone: what a killed run left behind may have the same.
+        self.name, self.spaces, self.children = f"tarn-{name}-{os.getpid()}-{os.urandom(3).hex()}", [], []
         self.dir = tempfile.mkdtemp(prefix=self.name)
 
     def __enter__(self):
@@ -142,8 +143,8 @@ WRONG_SUMS = "udp.checksum.status == Bad || tcp.checksum.status == Bad"
 def read_capture(path, *options, source=None, wrong=MALFORMED):
     """How many packets there are, and a line for each that is wrong."""
     bad = f"eth.src == {source} && ({wrong})" if source else wrong
-    done = subprocess.run(["tshark", "-r", path, *TSHARK, *options, "-Y", bad], text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=60)
+    done = subprocess.run(["tshark", "-r", path, *TSHARK, *options, "-Y", bad], text=True, errors="replace",
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
     assert done.returncode == 0, done.stderr
     return packets_in(path), done.stdout.splitlines()[:20]
 
