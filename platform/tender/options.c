@@ -16,6 +16,7 @@
 
 #define MEM_MB_DEFAULT 512u
 #define MEM_MB_MAX (1u << 20)
+#define MOVED_MEM_MIN ((uint64_t)4 << 20)
 
 void die(const char *format, ...) {
     va_list args;
@@ -194,4 +195,12 @@ void tender_forget_environment(void) {
 void tender_random(struct tarn_bytes out) {
     if (getrandom(out.ptr, out.len, 0) != (ssize_t)out.len)
         die("the host gives no random bytes: %s", strerror(errno));
+}
+
+void tender_move_image(struct tender *t) {
+    uint64_t pages = (t->mem_size - t->image.end) / 8 / SOLO5_PAGE, word;
+    if (t->mem_size < MOVED_MEM_MIN || pages == 0)
+        return;
+    tender_random(tarn_bytes_of(&word, sizeof word));
+    image_move(&t->image, word % pages * SOLO5_PAGE);
 }

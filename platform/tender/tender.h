@@ -56,6 +56,9 @@ void tender_write_words(const struct tender *t, struct tarn_bytes out, char **ar
 /* Wipes the environment, which a guest that reaches this memory has no business with. */
 void tender_forget_environment(void);
 void tender_random(struct tarn_bytes out);
+/* Has the image loaded at another page each time, where there is memory for that: of what is behind
+ * the image, an eighth at most is left unused. */
+void tender_move_image(struct tender *t);
 
 /* devices.c: what a command-line option attaches. */
 void attach_net(struct tender *t, const char *name, const char *tap);

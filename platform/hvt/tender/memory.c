@@ -8,8 +8,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#define MOVED_MEM_MIN ((uint64_t)4 << 20)
-
 enum { PRESENT = 1, WRITABLE = 2, LARGE = 1 << 7 };
 
 static void put(const struct hvt *h, uint64_t at, const void *what, size_t bytes) {
@@ -47,22 +45,17 @@ static void protect(const struct hvt *h, const struct image_segment *seg) {
         die("cannot protect the guest's memory: %s", strerror(errno));
 }
 
-/* Of the memory behind the image, an eighth at most is left unused. */
-static uint64_t choose_slide(const struct hvt *h) {
-    uint64_t pages = (h->t.mem_size - h->t.image.end) / 8 / SOLO5_PAGE, word;
-    bool stays = h->t.granted & HVT_FEATURE_STAY;
-    if (stays || !(h->t.granted & HVT_FEATURE_MOVE) || h->t.mem_size < MOVED_MEM_MIN || pages == 0)
-        return 0;
-    tender_random(tarn_bytes_of(&word, sizeof word));
-    return word % pages * SOLO5_PAGE;
+static bool may_move(const struct tender *t) {
+    return (t->granted & HVT_FEATURE_MOVE) && !(t->granted & HVT_FEATURE_STAY);
 }
 
 void memory_map(struct hvt *h) {
-    struct image *image = &h->t.image;
+    const struct image *image = &h->t.image;
     if (image->end > h->t.mem_size)
         die("%s needs %zu MB of memory: give it with --mem=MB", h->t.image_path,
             (size_t)((image->end + HVT_LARGE_PAGE - 1) / HVT_LARGE_PAGE * 2));
-    image_move(image, choose_slide(h));
+    if (may_move(&h->t))
+        tender_move_image(&h->t);
     void *got = mmap(NULL, h->t.mem_size, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (got == MAP_FAILED)

@@ -9,8 +9,6 @@
 #include <sys/mman.h>
 #include <sys/personality.h>
 
-#define MOVED_MEM_MIN ((uint64_t)4 << 20)
-
 static uint8_t *at(uint64_t addr) {
     return (uint8_t *)(uintptr_t)addr;
 }
@@ -36,23 +34,18 @@ static void map_region(const struct tender *t) {
     protect(t->mem_size, t->mem_size + SPT_PAGE, PROT_NONE);
 }
 
-/* Of the memory behind the image, an eighth at most is left unused. Not where somebody wants all
- * addresses as they are: a debugger, or setarch --addr-no-randomize. */
-static uint64_t choose_slide(const struct tender *t) {
-    uint64_t pages = (t->mem_size - t->image.end) / 8 / SPT_PAGE, word;
-    if (!(t->granted & SPT_FEATURE_MOVE) || t->mem_size < MOVED_MEM_MIN || pages == 0
-        || (personality(0xffffffff) & ADDR_NO_RANDOMIZE))
-        return 0;
-    tender_random(tarn_bytes_of(&word, sizeof word));
-    return word % pages * SPT_PAGE;
+/* Not where somebody wants addresses as they are: a debugger, or setarch --addr-no-randomize. */
+static bool may_move(const struct tender *t) {
+    return (t->granted & SPT_FEATURE_MOVE) && !(personality(0xffffffff) & ADDR_NO_RANDOMIZE);
 }
 
 void memory_map(struct tender *t) {
-    struct image *image = &t->image;
+    const struct image *image = &t->image;
     if (image->end > t->mem_size)
         die("%s needs %zu MB of memory: give it with --mem=MB", t->image_path,
             (size_t)((image->end + (1 << 20) - 1) >> 20));
-    image_move(image, choose_slide(t));
+    if (may_move(t))
+        tender_move_image(t);
     map_region(t);
     const char *wrong =
         image_load(&t->file.source, image,
