@@ -19,13 +19,11 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "spt"))
 import net  # noqa: E402
-from harness import check, expect, ip, main, make_disk, make_tap, run, Skip, start  # noqa: E402
+from harness import (build_images, check, check_examples, check_no_entropy, expect, ip, main, make_disk,  # noqa: E402
+                     make_tap, run, Skip, start)
 from machine import Gdb, HALT, elf, kvm, part, run_code, upstream_test, with_kvm  # noqa: E402
 
 TENDER, SOURCE, WORK = sys.argv[1:4]
-sys.path.append(SOURCE)
-from tools import common  # noqa: E402
-
 PROFILE = os.path.join(os.path.dirname(TENDER), "..", "..", "..", "tests", "hvt", "profile")
 WORK = os.environ.get("TARN_HVT_BUILD") or WORK
 UPSTREAM = os.environ.get("TARN_SOLO5_HVT") or shutil.which("solo5-hvt")
@@ -51,19 +49,7 @@ def upstream():
 @check
 def images_build(folder):
     """the images are built"""
-    log = open(f"{WORK}.log", "w")
-    common.drop_outdated(WORK, f"{SOURCE}/platform/hvt/hvt.ini")
-    if not os.path.exists(f"{WORK}/build.ninja"):
-        subprocess.run(["meson", "setup", WORK, SOURCE, "--cross-file",
-                        f"{SOURCE}/platform/hvt/hvt.ini", "-Dtarget=hvt"], check=True, stdout=log,
-                       stderr=log, env={k: v for k, v in os.environ.items() if k != "CFLAGS"})
-    subprocess.run(["ninja", "-C", WORK, "build.ninja"], check=True, stdout=log, stderr=log)
-    targets = subprocess.run(["ninja", "-C", WORK, "-t", "targets", "all"], check=True, stderr=log,
-                             stdout=subprocess.PIPE, text=True).stdout
-    EXAMPLES.extend(sorted(re.findall(r"^examples/bin/([\w-]+): c_LINKER", targets, re.M)))
-    assert "hello" in EXAMPLES and "website" in EXAMPLES, EXAMPLES
-    wanted = [os.path.relpath(image(name), WORK) for name in (*EXAMPLES, *GUESTS)]
-    subprocess.run(["ninja", "-j2", "-C", WORK, *wanted], check=True, stdout=log, stderr=log)
+    EXAMPLES.extend(build_images("hvt", WORK, GUESTS))
     nested.begin(image)
 
 
@@ -185,21 +171,13 @@ def env(folder):
 @with_kvm
 def no_entropy(folder):
     """a website that finds no entropy does not start"""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    with ours, theirs:
-        got = run(f"--net:service=@{theirs.fileno()}", image("dry"), "--tls", "--ipv4=10.0.0.2/24", mem=8,
-                  pass_fds=[theirs.fileno()])
-    expect(got, 1, "no entropy: ")
-    assert "listening" not in got[1] and "certificate" not in got[1], got
+    check_no_entropy(image("dry"))
 
 
 @with_kvm
 def examples(folder):
     """every example boots, and says what keys it takes"""
-    for name in EXAMPLES:
-        got = run(image(name), "--help", mem=16)
-        expect(got, 0)
-        assert name == "hello" or "--" in got[1], got
+    check_examples(map(image, EXAMPLES))
 
 
 @with_kvm

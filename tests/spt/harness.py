@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: ISC
 """What the tests of tenders share: checks in TAP, processes that do not outlive theirs, taps."""
 import os
+import re
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 
+TENDER, SOURCE = sys.argv[1:3]
+sys.path.append(SOURCE)
+from tools import common  # noqa: E402
+
 checks, parts, started = [], {}, []
-TENDER = sys.argv[1]
 
 
 class Skip(Exception):
@@ -89,6 +94,42 @@ def make_disk(path, size):
     with open(path, "wb") as file:
         file.truncate(size)
     return path
+
+
+def build_images(target, work, guests):
+    """Builds this tree's images for a target, in a folder of their own; the names of the examples among them."""
+    cross_file = f"{SOURCE}/platform/{target}/{target}.ini"
+    with open(f"{work}.log", "w") as log:
+        def do(*words, **kw):
+            return subprocess.run(words, check=True, **{"stdout": log, "stderr": log, **kw}).stdout
+        common.drop_outdated(work, cross_file)
+        if not os.path.exists(f"{work}/build.ninja"):
+            do("meson", "setup", work, SOURCE, "--cross-file", cross_file, f"-Dtarget={target}",
+               env={k: v for k, v in os.environ.items() if k != "CFLAGS"})
+        do("ninja", "-C", work, "build.ninja")
+        targets = do("ninja", "-C", work, "-t", "targets", "all", stdout=subprocess.PIPE).decode()
+        examples = sorted(re.findall(r"^examples/bin/([\w-]+): c_LINKER", targets, re.M))
+        assert "hello" in examples and "website" in examples, examples
+        do("ninja", "-j2", "-C", work, *(f"examples/bin/{name}" for name in examples),
+           *(f"tests/spt/guests/spt-{name}" for name in guests))
+    return examples
+
+
+def check_examples(paths):
+    for path in paths:
+        got = run(path, "--help", mem=16)
+        expect(got, 0)
+        assert os.path.basename(path) == "hello" or "--" in got[1], got
+
+
+def check_no_entropy(path):
+    """`path` is a website that finds none."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        got = run(f"--net:service=@{theirs.fileno()}", path, "--tls", "--ipv4=10.0.0.2/24", mem=8,
+                  pass_fds=[theirs.fileno()])
+    expect(got, 1, "no entropy: ")
+    assert "listening" not in got[1] and "certificate" not in got[1], got
 
 
 def main(first):

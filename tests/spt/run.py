@@ -20,13 +20,10 @@ sys.dont_write_bytecode = True
 sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "peers"))
 import lab  # noqa: E402
 import net  # noqa: E402
-from harness import (Skip, check, checks, expect, ip, main, make_tap, part_check, ping, run,  # noqa: E402
-                     start)
+from harness import (Skip, build_images, check, check_examples, check_no_entropy, checks, expect,  # noqa: E402
+                     ip, main, make_tap, part_check, ping, run, start)
 
 TENDER, SOURCE, WORK = sys.argv[1:4]
-sys.path.append(SOURCE)
-from tools import common  # noqa: E402
-
 WORK = os.environ.get("TARN_SPT_BUILD") or WORK
 UPSTREAM = os.environ.get("TARN_SOLO5_SPT") or shutil.which("solo5-spt")
 UPSTREAM_TESTS = os.environ.get("TARN_SOLO5_TESTS")
@@ -65,19 +62,7 @@ def stripped(name, folder):
 @check
 def images_build(folder):
     """the images are built"""
-    log = open(f"{WORK}.log", "w")
-    common.drop_outdated(WORK, f"{SOURCE}/platform/spt/spt.ini")
-    if not os.path.exists(f"{WORK}/build.ninja"):
-        subprocess.run(["meson", "setup", WORK, SOURCE, "--cross-file",
-                        f"{SOURCE}/platform/spt/spt.ini", "-Dtarget=spt"], check=True, stdout=log,
-                       stderr=log, env={k: v for k, v in os.environ.items() if k != "CFLAGS"})
-    subprocess.run(["ninja", "-C", WORK, "build.ninja"], check=True, stdout=log, stderr=log)
-    targets = subprocess.run(["ninja", "-C", WORK, "-t", "targets", "all"], check=True, stderr=log,
-                             stdout=subprocess.PIPE, text=True).stdout
-    EXAMPLES.extend(sorted(re.findall(r"^examples/bin/([\w-]+): c_LINKER", targets, re.M)))
-    assert "hello" in EXAMPLES and "website" in EXAMPLES, EXAMPLES
-    wanted = [os.path.relpath(image(name), WORK) for name in (*EXAMPLES, *GUESTS)]
-    subprocess.run(["ninja", "-j2", "-C", WORK, *wanted], check=True, stdout=log, stderr=log)
+    EXAMPLES.extend(build_images("spt", WORK, GUESTS))
 
 
 def hello_says(tender, path, mem=2):
@@ -172,21 +157,13 @@ def words(folder):
 @check
 def examples(folder):
     """every example begins, and says what keys it takes"""
-    for name in EXAMPLES:
-        got = run(image(name), "--help", mem=16)
-        expect(got, 0)
-        assert name == "hello" or "--" in got[1], got
+    check_examples(map(image, EXAMPLES))
 
 
 @check
 def no_entropy(folder):
     """a website that finds no entropy does not start"""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    with ours, theirs:
-        got = run(f"--net:service=@{theirs.fileno()}", image("dry"), "--tls", "--ipv4=10.0.0.2/24", mem=8,
-                  pass_fds=[theirs.fileno()])
-    expect(got, 1, "no entropy: ")
-    assert "listening" not in got[1] and "certificate" not in got[1], got
+    check_no_entropy(image("dry"))
 
 
 @check
