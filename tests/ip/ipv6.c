@@ -363,6 +363,25 @@ Test(icmpv6, rfc4443_3_1_a_rejected_datagram_is_quoted) {
     tear_down();
 }
 
+Test(icmpv6, rfc4443_2_4f_errors_are_bounded_in_time) {
+    set_up(); /* a hundred a second */
+    w.reject = true;
+    in_v6(&w, &(struct v6){.src = PEER6, .dst = US6, .next = 17}, data, 10);
+    answer(&w, PEER6, 2);
+    size_t first = w.link[0].count;
+    for (int i = 0; i < 1000; i++)
+        in_v6(&w, &(struct v6){.src = PEER6, .dst = US6, .next = 17}, data, 10);
+    first = w.link[0].count - first;
+    cr_assert(first >= 50 && first <= 110, "%zu", first);
+    w.now += TARN_SEC(1);
+    size_t second = w.link[0].count;
+    for (int i = 0; i < 1000; i++)
+        in_v6(&w, &(struct v6){.src = PEER6, .dst = US6, .next = 17}, data, 10);
+    second = w.link[0].count - second;
+    cr_assert(second >= 50 && second <= 110, "%zu", second);
+    tear_down();
+}
+
 /* -- sources (RFC 6724) -- */
 
 static void add(const char *text, uint8_t bits) {
