@@ -104,6 +104,25 @@ Test(windows, rfc9293_3_8_6_1_zero_window_is_probed_and_opens) {
     hand_done(&h);
 }
 
+Test(windows, rfc9293_3_8_6_1_probes_slow_down_no_retransmission) {
+    struct hand h = hand_passive(0, NULL, NULL);
+    hand_write(&h, "!");
+    hand_expect(h.net, ACK | PSH);
+    window(&h, 1, 0);
+    hand_write(&h, "waiting");
+    for (int i = 0; i < 6; i++) {
+        net_run_for(h.net, TARN_SEC(4) << i);
+        hand_drop_all(h.net);
+        window(&h, 0, 0);
+    }
+    window(&h, 0, 1000);
+    cr_assert_eq(hand_expect(h.net, ACK | PSH).len, 7);
+    /* It is lost, and goes again as soon as what has never waited. */
+    net_run_for(h.net, TARN_SEC(2));
+    cr_assert_eq(hand_expect(h.net, ACK | PSH).len, 7);
+    hand_done(&h);
+}
+
 Test(windows, rfc9293_3_8_6_window_that_closes_unused_is_not_sent_into) {
     struct hand h = hand_passive(0, NULL, NULL);
     window(&h, 0, 100);

@@ -37,6 +37,9 @@ void tcp_timer_xmit(struct tcp_conn *c) {
     }
     if (c->xmit_timer == TCP_TIMER_PERSIST && before == TCP_TIMER_PERSIST)
         return;
+    /* The window let it go: how long the probes of a closed one had come to wait is no matter. */
+    if (before == TCP_TIMER_PERSIST)
+        c->backoffs = 0;
     uint32_t probe_us;
     tarn_time wait = backed_off(c);
     if (c->xmit_timer == TCP_TIMER_RTO && tcp_probe_timeout(c, &probe_us)) {
