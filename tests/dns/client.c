@@ -428,7 +428,7 @@ Test(client, requests_and_cache_are_bounded) {
     silent = 0;
     for (int round = 0; round < 2; round++)
         for (int i = 1; i <= 300; i++) {
-            char name[20];
+            char name[32];
             snprintf(name, sizeof name, "n%d.example.", i);
             IS(name, A, "10.0.0.1");
         }

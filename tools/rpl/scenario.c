@@ -239,15 +239,11 @@ static void set_addr(struct scenario *s, const char *text) {
         s->zones[s->config.zone_count++].name = TARN_SPAN_LIT("\0");
     struct tarn_recursor_zone *z = &s->zones[s->config.zone_count - 1];
     struct tarn_endpoint e = {.port = 53};
-    char copy[128];
-    snprintf(copy, sizeof copy, "%s", text);
-    char *port = strchr(copy, '@');
-    if (port) {
-        *port = 0;
-        e.port = (uint16_t)atoi(port + 1);
-    }
-    if (z->server_count < TARN_RECURSOR_ZONE_SERVERS_MAX
-        && tarn_ip_addr_parse(tarn_span_str(copy), &e.addr))
+    struct tarn_span port = tarn_span_str(text), addr;
+    uint64_t number;
+    if (tarn_span_split(&port, '@', &addr) && tarn_span_parse_dec(port, UINT16_MAX, &number))
+        e.port = (uint16_t)number;
+    if (z->server_count < TARN_RECURSOR_ZONE_SERVERS_MAX && tarn_ip_addr_parse(addr, &e.addr))
         z->servers[z->server_count++] = e;
 }
 
